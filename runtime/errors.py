@@ -1,0 +1,130 @@
+"""Every error that clinicedge raises on purpose.
+
+    ClinicEdgeError
+    ├── FilmError                 the film cannot be read or must not be scored
+    │   ├── NotAFilmError         not an image, empty, or no pixels in it
+    │   ├── DamagedFilmError      cut short or corrupt
+    │   ├── FilmColourError       a real colour photograph
+    │   └── FilmSizeError         too small or too large to be a film
+    ├── BundleError               the bundle cannot be used
+    │   ├── SchemaError           bundle.json breaks the schema or has an unknown version
+    │   ├── IntegrityError        a file is missing or differs from its hash
+    │   ├── ArtifactError         no such artifact, graph, precision or threshold
+    │   └── AcceptanceError       this machine does not reproduce the recorded answers
+    ├── EngineError               the engine cannot run the graph
+    │   ├── EngineMissingError    not installed
+    │   ├── EngineFallbackError   the engine silently chose another device or precision
+    │   └── TensorError           a tensor of another name, shape or dtype than the graph's
+    ├── DataError                 a data folder cannot be used
+    │   ├── DataManifestError     manifest.csv missing or malformed
+    │   └── OverlapError          patients of one part appear in another
+    ├── ModelError                a model cannot be built
+    │   ├── UnknownModelError     no such name in the zoo
+    │   ├── WeightsMissingError   the reference weights are not on this machine
+    │   └── CheckpointError       a checkpoint of another architecture or form
+    ├── ConversionError           an export failed
+    │   └── ParityError           the export disagrees with the source model
+    └── OutputError               the result cannot be written where it was asked for
+
+A message says what was found, what was expected and what to do.
+"""
+
+
+class ClinicEdgeError(Exception):
+    """Base of all errors raised on purpose; its text is fit to show to a user."""
+
+
+class FilmError(ClinicEdgeError):
+    """The film cannot be read or must not be scored."""
+
+
+class NotAFilmError(FilmError):
+    """The bytes are no image, are empty, or hold no pixels."""
+
+
+class DamagedFilmError(FilmError):
+    """The file is cut short or corrupt."""
+
+
+class FilmColourError(FilmError):
+    """The image is a colour photograph, not a radiograph."""
+
+
+class FilmSizeError(FilmError):
+    """The image is too small or too large to be a film."""
+
+
+class BundleError(ClinicEdgeError):
+    """The bundle cannot be used."""
+
+
+class SchemaError(BundleError):
+    """bundle.json breaks the schema or names an unknown version of it."""
+
+
+class IntegrityError(BundleError):
+    """A file of the bundle is missing or differs from the hash in the manifest."""
+
+
+class ArtifactError(BundleError):
+    """The bundle has no such artifact, graph, precision or threshold."""
+
+
+class AcceptanceError(BundleError):
+    """This machine does not reproduce the answers recorded in the bundle."""
+
+
+class EngineError(ClinicEdgeError):
+    """The engine cannot run the graph."""
+
+
+class EngineMissingError(EngineError):
+    """The engine is not installed."""
+
+
+class EngineFallbackError(EngineError):
+    """The engine would run on another device or in another precision than asked for."""
+
+
+class TensorError(EngineError):
+    """A tensor of another name, shape or dtype than the graph's."""
+
+
+class DataError(ClinicEdgeError):
+    """A data folder cannot be used."""
+
+
+class DataManifestError(DataError):
+    """manifest.csv is missing or malformed."""
+
+
+class OverlapError(DataError):
+    """Patients of one part appear in another."""
+
+
+class ModelError(ClinicEdgeError):
+    """A model cannot be built."""
+
+
+class UnknownModelError(ModelError):
+    """The zoo has no model of that name."""
+
+
+class WeightsMissingError(ModelError):
+    """The reference weights are not on this machine."""
+
+
+class CheckpointError(ModelError):
+    """The checkpoint is of another architecture or form."""
+
+
+class ConversionError(ClinicEdgeError):
+    """An export failed."""
+
+
+class ParityError(ConversionError):
+    """The export disagrees with the source model by more than the tolerance."""
+
+
+class OutputError(ClinicEdgeError):
+    """The result cannot be written where it was asked for."""

@@ -1,0 +1,283 @@
+"""Bundle schema 1: the records of bundle.json.
+
+Written once and never changed. Fields of later work may be None: they are shown as "not made".
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from .spec import ExplanationSpec, InputSpec, IntendedUse, OutputSpec, Task
+
+SCHEMA = 1
+Compute = Literal["f32", "bf16", "f16", "int8"]
+Precision = Literal["fp32", "fp16", "int8"]
+Format = Literal["onnx", "tflite", "openvino"]
+Part = Literal["train", "select", "guard", "test", "official-test"]
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """A file of the bundle; `path` is relative with forward slashes."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A graph's input or output: float32, channels first, batch axis included."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TensorBinding:
+    """How the manifest's tensor `name` lies in the file.
+
+    `axes` lists for each native axis the manifest's axis that it holds, e.g. (0, 2, 3, 1) for
+    a file in NHWC. real = scale * (native - zero_point) where `scale` is given.
+    """
+
+    name: str
+    native: str
+    axes: tuple[int, ...]
+    dtype: Literal["float32", "int8", "uint8"]
+    scale: float | None
+    zero_point: int | None
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One network of an artifact; the first of `files` is the one an engine opens."""
+
+    name: str
+    precision: Precision
+    files: tuple[FileEntry, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    binding: tuple[TensorBinding, ...]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured share or area with its 95 % interval; `n` counts films, `n_patients` patients."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    n_patients: int
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """What an artifact scored on a named part of a named data set at one threshold."""
+
+    data: str
+    part: Part
+    compute: Compute
+    threshold: float
+    accuracy: Figure
+    sensitivity: Figure
+    specificity: Figure
+    auc: Figure
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far the raw scores are from the source model's on the same inputs.
+
+    `decision_agreement` is the share of films that both decide alike, each at its own threshold;
+    `features_cosine` the mean cosine of the feature maps, None where there are none.
+    """
+
+    data: str
+    n_films: int
+    max_abs_difference: float
+    mean_abs_difference: float
+    cosine: float
+    features_cosine: float | None
+    decision_agreement: float
+    decision_flips: int
+
+
+@dataclass(frozen=True)
+class FloatLayer:
+    """A layer that stayed in float in a quantized artifact, and why."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The films that set the ranges of a static INT8 artifact."""
+
+    data: str
+    part: Part
+    n_films: int
+    n_patients: int
+    method: str
+    films_sha256: str
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One format x recipe of the model. `computes`: the compute precisions that were validated."""
+
+    id: str
+    format: Format
+    recipe: str
+    precision: Precision
+    computes: tuple[Compute, ...]
+    graphs: tuple[Graph, ...]
+    sha256: str
+    float_layers: tuple[FloatLayer, ...]
+    calibration: Calibration | None
+    parity: Parity
+    accuracy: tuple[Accuracy, ...]
+
+    def graph(self, name: str) -> Graph:
+        """The graph of that name.
+
+        Raises:
+            KeyError: the artifact has none.
+        """
+        for graph in self.graphs:
+            if graph.name == name:
+                return graph
+        raise KeyError(name)
+
+    @property
+    def bytes(self) -> int:
+        """Size on disk."""
+        return sum(f.bytes for g in self.graphs for f in g.files)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Positive means score >= value, for one artifact in one compute precision.
+
+    `rule` says how it was chosen, on `n_films` films of `part` of `data`.
+    """
+
+    artifact: str
+    compute: Compute
+    label: str
+    value: float
+    rule: str
+    data: str
+    part: Part
+    n_films: int
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The raw scores an artifact gave for an acceptance film, and the band around them."""
+
+    artifact: str
+    compute: Compute
+    output: str
+    values: tuple[float, ...]
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class AcceptanceFilm:
+    """A phantom film, the SHA-256 of its preprocessed float32 tensor, and the answers."""
+
+    file: FileEntry
+    tensor_sha256: str
+    expected: tuple[Expected, ...]
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """What the device must reproduce. `tried`: engines and processors behind the tolerances."""
+
+    films: tuple[AcceptanceFilm, ...]
+    tried: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DataPart:
+    """One part of the split. `patient_keys`: space-separated hashes of the patient keys."""
+
+    part: Part
+    n_films: int
+    n_patients: int
+    patient_keys: str
+
+
+@dataclass(frozen=True)
+class DataHygiene:
+    """Which patients were used for what; `split` names the rule."""
+
+    data: str
+    split: str
+    parts: tuple[DataPart, ...]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the bundle was made of and with. `weights_date` is ISO 8601, of the source weights."""
+
+    weights_file: str
+    weights_sha256: str
+    weights_date: str
+    tools: Mapping[str, str]
+    training_data: str
+    attribution: str
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """The classifier after global average pooling: logits = weight @ pooled + bias."""
+
+    weight: tuple[tuple[float, ...], ...]
+    bias: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A bundle that a pipeline runs, and the role it plays in it."""
+
+    role: str
+    name: str
+    bundle_id: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """bundle.json. `defaults` maps a precision to the recipe that it means."""
+
+    schema: int
+    kind: Literal["model", "pipeline"]
+    name: str
+    version: str
+    task: Task
+    licence: str
+    intended_use: IntendedUse
+    provenance: Provenance | None
+    input: InputSpec | None
+    outputs: tuple[OutputSpec, ...]
+    explanation: ExplanationSpec | None
+    head: LinearHead | None
+    thresholds: tuple[Threshold, ...]
+    defaults: Mapping[str, str]
+    artifacts: tuple[Artifact, ...]
+    acceptance: Acceptance | None
+    data: tuple[DataHygiene, ...]
+    members: tuple[Member, ...] = ()
+    guard: str | None = None
+    temperature: float | None = None
+
+
+def artifact_sha256(files: Iterable[FileEntry]) -> str:
+    """SHA-256 of the sorted lines `path TAB sha256`, each ended by a newline."""
+    lines = sorted(f"{f.path}\t{f.sha256}\n" for f in files)
+    return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()

@@ -1,0 +1,127 @@
+"""What a model is before conversion; the manifest carries the same records on.
+
+Shapes are without the batch axis and channels first: (C, H, W) for maps, (K,) for scores.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Task = Literal["classification", "findings", "detection", "segmentation", "promptable-segmentation"]
+Resize = Literal["stretch", "letterbox"]
+ResizeFilter = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+Activation = Literal["softmax", "sigmoid", "none"]
+Meaning = Literal["logits", "features", "mask", "boxes", "embedding"]
+Voi = Literal["file", "full-range"]
+
+
+@dataclass(frozen=True)
+class IntendedUse:
+    """For whom the model was made. `age_years` is (from, to), None where not restricted."""
+
+    statement: str
+    body_part: str
+    modalities: tuple[str, ...]
+    age_years: tuple[float, float] | None
+    not_for: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DicomRules:
+    """How a DICOM film becomes 8 bit (PS3.3 C.11.1, C.11.2).
+
+    `voi` "file": the first VOI window or LUT of the file, its full range where it has none;
+    "full-range": always minimum to maximum.
+    """
+
+    voi: Voi
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """y = (pixel / 255 - mean) / std, one value a channel, float32."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """The network's film input. `pad_value` (0..255) fills a letterbox, None for stretch."""
+
+    name: str
+    height: int
+    width: int
+    channels: int
+    resize: Resize
+    filter: ResizeFilter
+    pad_value: int | None
+    scaling: Scaling
+    dicom: DicomRules
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return (self.channels, self.height, self.width)
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """One output of the model. `labels` in the order of the K scores; empty for maps.
+
+    `positive_label` names the finding of a binary output, None otherwise.
+    """
+
+    name: str
+    meaning: Meaning
+    shape: tuple[int, ...]
+    activation: Activation
+    labels: tuple[str, ...]
+    positive_label: str | None
+
+
+@dataclass(frozen=True)
+class ExplanationSpec:
+    """Which output holds the feature map (C, h, w), and the layer it comes from.
+
+    `pooling_linear_head`: the scores are global average pooling of that map and one linear
+    layer, so class maps need no autograd.
+    """
+
+    output: str
+    layer: str
+    pooling_linear_head: bool
+
+
+@dataclass(frozen=True)
+class WeightsSource:
+    """Where the reference weights come from. `file` is looked for in the weights folders."""
+
+    file: str
+    licence: str
+    attribution: str
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model of the zoo before conversion."""
+
+    name: str
+    version: str
+    task: Task
+    licence: str
+    intended_use: IntendedUse
+    input: InputSpec
+    outputs: tuple[OutputSpec, ...]
+    explanation: ExplanationSpec | None
+    weights: WeightsSource
+
+    def output(self, meaning: Meaning) -> OutputSpec:
+        """The first output of that meaning.
+
+        Raises:
+            KeyError: the model has none.
+        """
+        for spec in self.outputs:
+            if spec.meaning == meaning:
+                return spec
+        raise KeyError(f"model '{self.name}' has no output that means {meaning!r}")
