@@ -3,11 +3,10 @@
 import importlib
 import sys
 from collections.abc import Callable
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
-import click
 import typer
-from typer.main import get_command
 
 from ..runtime.errors import ClinicEdgeError
 
@@ -27,40 +26,51 @@ VERBS = {
 EXIT_REFUSED = 2
 
 
-class _Verbs(click.Group):
-    """Loads a verb's file when the verb is used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
-            return None
-        run: Callable[..., Any] = importlib.import_module(f".{cmd_name}", __name__).run
-        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        app.command(name=cmd_name, short_help=VERBS[cmd_name])(run)
-        return get_command(app)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
-
-
-@click.group(
-    cls=_Verbs,
-    help="Edge deployment toolkit for clinic X-ray AI. Second opinion, not a diagnosis; "
-    "not a medical device.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-@click.version_option(package_name="clinicedge")
-def _group() -> None:
-    pass
-
-
 def main(args: list[str] | None = None) -> None:
     """Run the command; refusals go to stderr in one sentence and exit with 2."""
+    words = sys.argv[1:] if args is None else args
     try:
-        _group(args=args, prog_name="clinicedge")
+        _app(words)(args=words, prog_name="clinicedge")
     except ClinicEdgeError as err:
         print(f"error: {err}", file=sys.stderr)
         sys.exit(EXIT_REFUSED)
+
+
+def _app(words: list[str]) -> typer.Typer:
+    """All verbs for the help text; only the file of the verb in `words` is imported."""
+    app = typer.Typer(
+        help="Edge deployment toolkit for clinic X-ray AI. Second opinion, not a diagnosis; "
+        "not a medical device.",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_root)
+    asked = next((word for word in words if not word.startswith("-")), None)
+    for verb, line in VERBS.items():
+        run: Callable[..., Any] = _stub
+        if verb == asked:
+            run = importlib.import_module(f".{verb}", __name__).run
+        app.command(verb, short_help=line)(run)
+    return app
+
+
+def _stub() -> None:
+    """Stands for a verb that was not asked for."""
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"clinicedge {version('clinicedge')}")
+        raise typer.Exit
+
+
+def _root(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
