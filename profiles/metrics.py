@@ -1,0 +1,181 @@
+"""Every figure on decisions, with its 95 % interval.
+
+Films of one patient are alike, so intervals resample patients, not films. Where all resamples
+agree (a share of 0 or 1), Wilson's interval over patients takes their place.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..runtime.errors import DataError
+from ..runtime.manifest import Figure
+
+RESAMPLES = 2000
+SEED = 95
+_Z = 1.959963984540054
+_CHUNK = 200
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class BinaryFigures:
+    """How well scores tell positives from negatives; positive means score >= threshold."""
+
+    accuracy: Figure
+    sensitivity: Figure
+    specificity: Figure
+    auc: Figure
+
+
+def evaluate_binary(
+    scores: ArrayLike, positives: ArrayLike, patients: Sequence[str], threshold: float
+) -> BinaryFigures:
+    """Accuracy, sensitivity, specificity and AUC with patient-clustered bootstrap intervals.
+
+    Args:
+        scores: (N,), any increasing measure of the positive label.
+        positives: (N,), whether each film has the positive label.
+        patients: N patient keys.
+
+    Raises:
+        DataError: the lengths differ, a score is not finite, or one class has no film.
+    """
+    score, positive = _checked(scores, positives)
+    if len(patients) != len(score):
+        raise DataError(f"{len(score)} scores and {len(patients)} patients; expected as many.")
+    if positive.all() or not positive.any():
+        raise DataError(
+            f"all {len(score)} films are {'positive' if positive.all() else 'negative'}; "
+            "sensitivity, specificity and AUC need films of both labels."
+        )
+    _, cluster = np.unique(np.asarray(patients), return_inverse=True)
+    cluster = cluster.reshape(-1)
+    draws = _draw_patients(int(cluster.max()) + 1)
+    right = (score >= threshold) == positive
+    everything = np.ones_like(positive)
+    return BinaryFigures(
+        accuracy=_share(right, everything, cluster, draws),
+        sensitivity=_share(right, positive, cluster, draws),
+        specificity=_share(right, ~positive, cluster, draws),
+        auc=_auc(score, positive, cluster, draws),
+    )
+
+
+def area_under_curve(scores: ArrayLike, positives: ArrayLike) -> float:
+    """Chance that a positive film scores higher than a negative one; a tie counts one half.
+
+    NaN where one class has no film.
+    """
+    score, positive = _checked(scores, positives)
+    return float(_weighted_auc(score, positive, np.ones((1, len(score))))[0])
+
+
+def pick_threshold(scores: ArrayLike, positives: ArrayLike) -> tuple[float, str]:
+    """The threshold with the largest sensitivity + specificity - 1 (Youden's J), and its rule.
+
+    It lies in the middle between two neighbouring scores; of equally good gaps the widest is
+    taken, which leaves the most room for small differences between engines.
+
+    Raises:
+        DataError: one class has no film.
+    """
+    score, positive = _checked(scores, positives)
+    if positive.all() or not positive.any():
+        raise DataError("a threshold needs films of both labels; choose another part of the data.")
+    rule = "largest sensitivity + specificity - 1 (Youden's J), middle of the widest best gap"
+    values, index = np.unique(score, return_inverse=True)
+    if len(values) == 1:
+        return float(values[0]), rule
+    hits = np.bincount(index, weights=positive) / positive.sum()
+    alarms = np.bincount(index, weights=~positive) / (~positive).sum()
+    gain = (hits - alarms)[::-1].cumsum()[::-1][1:]
+    gaps = np.diff(values)
+    best = np.flatnonzero(gain >= gain.max() - 1e-12)
+    at = int(best[np.argmax(gaps[best])])
+    middle = float(values[at] + gaps[at] / 2)
+    return (middle if middle > values[at] else float(values[at + 1])), rule
+
+
+def wilson(share: float, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share of n."""
+    middle = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
+    half = _Z / (1 + _Z**2 / n) * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _checked(scores: ArrayLike, positives: ArrayLike) -> tuple[Floats, Bools]:
+    score = np.asarray(scores, np.float64).reshape(-1)
+    positive = np.asarray(positives, bool).reshape(-1)
+    if len(score) != len(positive) or len(score) == 0:
+        raise DataError(
+            f"{len(score)} scores and {len(positive)} labels; expected as many, at least one."
+        )
+    if not np.isfinite(score).all():
+        raise DataError(f"{int((~np.isfinite(score)).sum())} scores are not finite numbers.")
+    return score, positive
+
+
+def _draw_patients(n: int) -> NDArray[np.int32]:
+    """int32 (RESAMPLES, n): how often each patient is in each resample."""
+    rng = np.random.default_rng(SEED)
+    draws = np.zeros((RESAMPLES, n), np.int32)
+    for row in draws:
+        row += np.bincount(rng.integers(0, n, n), minlength=n).astype(np.int32)
+    return draws
+
+
+def _share(
+    right: Bools, among: Bools, cluster: NDArray[np.intp], draws: NDArray[np.int32]
+) -> Figure:
+    n = draws.shape[1]
+    hits = draws @ np.bincount(cluster, weights=right & among, minlength=n)
+    total = draws @ np.bincount(cluster, weights=among, minlength=n)
+    value = float((right & among).sum() / among.sum())
+    ratios = hits[total > 0] / total[total > 0]
+    return _figure(value, ratios, int(among.sum()), len(np.unique(cluster[among])))
+
+
+def _auc(
+    score: Floats, positive: Bools, cluster: NDArray[np.intp], draws: NDArray[np.int32]
+) -> Figure:
+    parts = [
+        _weighted_auc(score, positive, draws[i : i + _CHUNK][:, cluster].astype(np.float64))
+        for i in range(0, len(draws), _CHUNK)
+    ]
+    values = np.concatenate(parts)
+    value = area_under_curve(score, positive)
+    n_patients = draws.shape[1]
+    figure = _figure(value, values[np.isfinite(values)], len(score), n_patients)
+    if figure.low == figure.high or value in (0.0, 1.0):
+        fewer = min(len(np.unique(cluster[positive])), len(np.unique(cluster[~positive])))
+        low, high = wilson(value, fewer)
+        return Figure(value, low, high, len(score), n_patients)
+    return figure
+
+
+def _weighted_auc(score: Floats, positive: Bools, weights: Floats) -> Floats:
+    """(R,) areas for weights (R, N); NaN where one class has no weight."""
+    order = np.argsort(score, kind="stable")
+    ordered = score[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    weight = weights[:, order]
+    up = np.add.reduceat(weight * positive[order], starts, axis=1)
+    down = np.add.reduceat(weight * ~positive[order], starts, axis=1)
+    below = np.cumsum(down, axis=1) - down
+    pairs = up.sum(axis=1) * down.sum(axis=1)
+    wins = (up * (below + down / 2)).sum(axis=1)
+    result: Floats = np.where(pairs > 0, wins / np.maximum(pairs, 1e-300), np.nan)
+    return result
+
+
+def _figure(value: float, resampled: Floats, n: int, n_patients: int) -> Figure:
+    low, high = (float(v) for v in np.percentile(resampled, (2.5, 97.5)))
+    if low == high:
+        low, high = wilson(value, n_patients)
+    return Figure(value, min(low, value), max(high, value), n, n_patients)
