@@ -1,0 +1,92 @@
+"""Augmentation of a batch at once; the result is uint8 again, so the last step stays shared."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ...runtime.spec import InputSpec
+from .recipe import Augmentation
+
+
+def to_input(pixels: Tensor, spec: InputSpec) -> Tensor:
+    """`runtime.images.scale` for a batch: uint8 (N, H, W) -> float32 (N, C, H, W), same bits."""
+    planes = []
+    x = pixels.to(torch.float32)
+    for mean, std in zip(spec.scaling.mean, spec.scaling.std, strict=True):
+        plane = x * torch.tensor(1.0 / (255.0 * std), dtype=torch.float32)
+        if mean != 0.0:
+            plane = plane + torch.tensor(-mean / std, dtype=torch.float32)
+        planes.append(plane)
+    return torch.stack(planes, dim=1).contiguous(memory_format=torch.channels_last)
+
+
+def augment(pixels: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+    """Change uint8 films (N, H, W) at random; returns uint8 (N, H, W)."""
+    x = pixels.to(torch.float32).unsqueeze(1) / 255.0
+    x = _geometry(x, how, generator)
+    x = _exposure(x, how, generator)
+    x = _cover(x, how, generator)
+    return (x.squeeze(1) * 255.0).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def _uniform(n: int, half: float, generator: torch.Generator) -> Tensor:
+    return (torch.rand(n, generator=generator) * 2 - 1) * half
+
+
+def _geometry(x: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+    n = x.shape[0]
+    angle = _uniform(n, math.radians(how.rotation_deg), generator)
+    zoom = torch.exp(_uniform(n, math.log1p(how.scale), generator))
+    stretch = torch.exp(_uniform(n, math.log1p(how.stretch), generator))
+    flip = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0)
+    shift_x, shift_y = (_uniform(n, 2 * how.shift, generator) for _ in range(2))
+    wide, high = zoom * stretch, zoom / stretch
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    theta = torch.stack(
+        [
+            torch.stack([flip * cos * wide, -sin * high, shift_x], dim=1),
+            torch.stack([flip * sin * wide, cos * high, shift_y], dim=1),
+        ],
+        dim=1,
+    )
+    grid = functional.affine_grid(theta, list(x.shape), align_corners=False)
+    return functional.grid_sample(x, grid, align_corners=False)
+
+
+def _exposure(x: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+    n = x.shape[0]
+
+    def column(half: float) -> Tensor:
+        return _uniform(n, half, generator).view(n, 1, 1, 1)
+
+    soft = functional.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+    x = (x + (x - soft) * column(how.sharpness)).clamp_(0, 1)
+    x = x ** torch.exp(column(how.gamma))
+    middle = x.mean(dim=(1, 2, 3), keepdim=True)
+    x = (x - middle) * (1 + column(how.contrast)) + middle + column(how.brightness)
+    grain = torch.rand((n, 1, 1, 1), generator=generator) * how.noise
+    return (x + torch.randn(x.shape, generator=generator) * grain).clamp_(0, 1)
+
+
+def _cover(x: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+    """Blank margins on half the films, and blank boxes anywhere, each in a random grey."""
+    n, _, height, width = x.shape
+    rows = torch.linspace(0, 1, height).view(1, height, 1)
+    columns = torch.linspace(0, 1, width).view(1, 1, width)
+
+    def draw() -> Tensor:
+        return torch.rand((n, 1, 1), generator=generator)
+
+    on = (draw() < 0.5).to(torch.float32)
+    top, bottom, left, right = (draw() * how.border * on for _ in range(4))
+    hidden = (rows < top) | (rows > 1 - bottom) | (columns < left) | (columns > 1 - right)
+    grey = draw() * (draw() < 0.5)
+    x = torch.where(hidden.unsqueeze(1), grey.unsqueeze(1), x)
+    for _ in range(how.boxes):
+        y, z, high, wide = draw(), draw(), draw() * how.box, draw() * how.box
+        inside = ((rows - y).abs() < high / 2) & ((columns - z).abs() < wide / 2)
+        inside &= draw() < 0.5
+        x = torch.where(inside.unsqueeze(1), draw().unsqueeze(1), x)
+    return x

@@ -1,0 +1,199 @@
+"""The training loop: one model, one data folder, one run folder."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ...profiles.metrics import area_under_curve
+from ...runtime.spec import InputSpec
+from .augment import augment, to_input
+from .films import FilmArrays
+from .recipe import Recipe
+from .state import EpochFigures, MovingAverage, RunState, load_state, save_state
+
+CHECKPOINT = "checkpoint.pt"
+_PRIME = 1_000_003
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What the loop tells while it runs: each step, each finished epoch."""
+
+    step: Callable[[], None] = lambda: None
+    epoch: Callable[[EpochFigures], None] = lambda _: None
+
+
+class Trainer:
+    """Trains a network; all that changes is in `state`, so a run can stop and go on.
+
+    Args:
+        spec: the network's input.
+        folder: where checkpoint.pt is kept.
+        device: torch's name of the device.
+    """
+
+    def __init__(
+        self, module: nn.Module, spec: InputSpec, recipe: Recipe, folder: Path, device: str
+    ) -> None:
+        self.recipe, self.spec, self.folder = recipe, spec, folder
+        self.device = torch.device(device)
+        # torch's stubs know no memory_format alone
+        self.module = module.to(self.device)
+        self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = _optimizer(self.module, recipe)
+        self.ema = MovingAverage(self.module, recipe.ema_decay)
+        self.state = RunState(recipe=asdict(recipe))
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that `resume` reads."""
+        return self.folder / CHECKPOINT
+
+    def resume(self) -> None:
+        """Go on from the checkpoint.
+
+        Raises:
+            CheckpointError: it does not fit this run.
+        """
+        self.state = load_state(
+            self.checkpoint, asdict(self.recipe), self.module, self.optimizer, self.ema
+        )
+
+    def train(self, films: FilmArrays, select: FilmArrays, watch: Watch) -> RunState:
+        """Train to the end; select films choose the epoch and when to stop, nothing else."""
+        weights = class_weights(films.labels)
+        while not self.state.finished:
+            self._epoch(films, weights, watch)
+            self._close_epoch(select, weights, watch)
+        return self.state
+
+    def steps_per_epoch(self, n_films: int) -> int:
+        """Batches an epoch; the last, incomplete one is left out."""
+        steps = max(1, n_films // self.recipe.batch)
+        return min(steps, self.recipe.max_steps or steps)
+
+    def _epoch(self, films: FilmArrays, weights: Tensor, watch: Watch) -> None:
+        state, steps = self.state, self.steps_per_epoch(len(films.labels))
+        shuffle = torch.Generator().manual_seed(self.recipe.seed + _PRIME * (state.epoch + 1))
+        order = torch.randperm(len(films.labels), generator=shuffle).numpy()
+        self.module.train()
+        saved = began = time.monotonic()
+        while state.step < steps:
+            batch = order[state.step * self.recipe.batch : (state.step + 1) * self.recipe.batch]
+            state.loss_sum += self._step(films, batch, weights, steps)
+            state.step += 1
+            watch.step()
+            if time.monotonic() - saved > 60 * self.recipe.checkpoint_minutes:
+                saved = time.monotonic()
+                save_state(self.checkpoint, state, self.module, self.optimizer, self.ema)
+        state.seconds += time.monotonic() - began
+
+    def _step(
+        self, films: FilmArrays, batch: NDArray[np.int64], weights: Tensor, steps: int
+    ) -> float:
+        number = self.state.epoch * steps + self.state.step
+        seed = self.recipe.seed * _PRIME + number
+        torch.manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
+        pixels = augment(torch.from_numpy(films.pixels[batch]), self.recipe.augmentation, generator)
+        x = to_input(pixels, self.spec).to(self.device)
+        y = torch.from_numpy(films.labels[batch]).to(self.device)
+        rate = self.recipe.learning_rate(number, steps * self.recipe.epochs)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with autocast(self.device):
+            logits = self.module(x)
+        loss = functional.cross_entropy(
+            logits.float(),
+            y,
+            weight=weights.to(self.device),
+            label_smoothing=self.recipe.label_smoothing,
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.ema.update(self.module, number)
+        return float(loss.detach())
+
+    def _close_epoch(self, select: FilmArrays, weights: Tensor, watch: Watch) -> None:
+        state = self.state
+        loss, auc = self._judge(select, weights)
+        line = EpochFigures(
+            epoch=state.epoch,
+            train_loss=state.loss_sum / state.step,
+            select_loss=loss,
+            select_auc=auc,
+            learning_rate=float(self.optimizer.param_groups[0]["lr"]),
+            seconds=state.seconds,
+        )
+        state.history.append(line)
+        if loss == min(h.select_loss for h in state.history):
+            state.best_epoch = state.epoch
+            state.best = {k: v.detach().cpu().clone() for k, v in self.ema.values.items()}
+        state.epoch, state.step, state.loss_sum = state.epoch + 1, 0, 0.0
+        stale = state.epoch - 1 - state.best_epoch
+        state.finished = state.epoch >= self.recipe.epochs or stale >= self.recipe.patience
+        save_state(self.checkpoint, state, self.module, self.optimizer, self.ema)
+        watch.epoch(line)
+
+    def _judge(self, select: FilmArrays, weights: Tensor) -> tuple[float, float]:
+        """Loss and AUC of the averaged weights on the select part, in float32."""
+        kept = {k: v.detach().clone() for k, v in self.module.state_dict().items()}
+        self.module.load_state_dict(self.ema.values)
+        logits = predict_logits(self.module, select.pixels, self.spec)
+        self.module.load_state_dict(kept)
+        loss = functional.cross_entropy(
+            torch.from_numpy(logits), torch.from_numpy(select.labels), weight=weights
+        )
+        return float(loss), area_under_curve(logits[:, 1] - logits[:, 0], select.labels == 1)
+
+
+def predict_logits(
+    module: nn.Module, pixels: NDArray[np.uint8], spec: InputSpec, batch: int = 64
+) -> NDArray[np.float32]:
+    """Logits float32 (N, K) of uint8 films (N, H, W) in evaluation mode, full precision."""
+    module.eval()
+    device = next(module.parameters()).device
+    parts = []
+    with torch.inference_mode():
+        for i in range(0, len(pixels), batch):
+            x = to_input(torch.from_numpy(pixels[i : i + batch]), spec).to(device)
+            parts.append(module(x).float().cpu().numpy())
+    return np.concatenate(parts)
+
+
+def class_weights(labels: NDArray[np.int64]) -> Tensor:
+    """float32 (K,): inverse to how often each class occurs, 1 on average over the films."""
+    counts = np.maximum(np.bincount(labels, minlength=2), 1)
+    return torch.from_numpy((len(labels) / (len(counts) * counts)).astype(np.float32))
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """Mixed precision: bfloat16 needs no loss scaling and was as good as float32 here."""
+    if device.type == "cpu":
+        return torch.autocast("cpu", torch.bfloat16, enabled=_cpu_has_bf16())
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+def _cpu_has_bf16() -> bool:
+    return bool(
+        torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
+
+
+def _optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW; normalization and bias are not decayed."""
+    decayed = [p for p in module.parameters() if p.ndim > 1]
+    rest = [p for p in module.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": decayed, "weight_decay": recipe.weight_decay},
+        {"params": rest, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=recipe.peak_lr)

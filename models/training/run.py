@@ -1,0 +1,81 @@
+"""`train`: from a data folder to a run folder with the final weights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ...profiles.datasets import Dataset
+from ...runtime.errors import ModelError
+from ..zoo import LABELS, build, spec
+from .films import load_films
+from .loop import Trainer, Watch
+from .recipe import Recipe
+from .state import EpochFigures, RunState
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to run; what is trained is the recipe's."""
+
+    out: Path
+    resume: bool = False
+    threads: int = 0
+    device: str = "auto"
+
+
+class Progress:
+    """What a caller may show; this one shows nothing."""
+
+    def reading(self, n_films: int) -> None:
+        """Films are going to be read."""
+
+    def read(self) -> None:
+        """One film was read."""
+
+    def training(self, steps_per_epoch: int, done_epochs: int, done_steps: int) -> None:
+        """Training begins or goes on."""
+
+    def step(self) -> None:
+        """One optimizer step was made."""
+
+    def epoch(self, figures: EpochFigures) -> None:
+        """An epoch ended."""
+
+
+def pick_device(name: str) -> str:
+    """ "auto" is the GPU where there is one.
+
+    Raises:
+        ModelError: torch has no such device.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ModelError(f"device {name!r}: torch finds no GPU on this machine; use 'cpu'.")
+    if name.split(":")[0] not in ("cpu", "cuda"):
+        raise ModelError(f"device {name!r}; expected auto, cpu or cuda.")
+    return name
+
+
+def train_network(
+    name: str, data: Dataset, recipe: Recipe, options: TrainOptions, progress: Progress
+) -> tuple[Trainer, RunState]:
+    """Train on the train part, choosing the epoch on select; no other part is read."""
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    model = spec(name)
+    torch.manual_seed(recipe.seed)
+    trainer = Trainer(
+        build(name), model.input, recipe, options.out / name, pick_device(options.device)
+    )
+    if options.resume and trainer.checkpoint.exists():
+        trainer.resume()
+    parts = (data.part("train"), data.part("select"))
+    progress.reading(sum(len(p.films) for p in parts))
+    films, select = (load_films(p, model.input, LABELS, progress.read) for p in parts)
+    progress.training(
+        trainer.steps_per_epoch(len(films.labels)), trainer.state.epoch, trainer.state.step
+    )
+    state = trainer.train(films, select, Watch(progress.step, progress.epoch))
+    return trainer, state

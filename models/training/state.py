@@ -1,0 +1,115 @@
+"""What a run needs to go on exactly where it stopped, in one file that is never half-written."""
+
+import io
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...runtime.errors import CheckpointError
+from ...runtime.files import write_atomic
+
+FORM = "clinicedge-run-1"
+
+
+@dataclass(frozen=True)
+class EpochFigures:
+    """One line of the curves; losses are class-balanced cross entropies."""
+
+    epoch: int
+    train_loss: float
+    select_loss: float
+    select_auc: float
+    learning_rate: float
+    seconds: float
+
+
+@dataclass
+class RunState:
+    """Where a run stands. Batches and augmentation follow from seed, epoch and step alone, so
+    no generator's state is kept."""
+
+    recipe: dict[str, Any]
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    seconds: float = 0.0
+    history: list[EpochFigures] = field(default_factory=list)
+    best_epoch: int = -1
+    best: dict[str, Tensor] = field(default_factory=dict)
+    finished: bool = False
+
+
+class MovingAverage:
+    """Exponential moving average of weights and normalization statistics.
+
+    The decay starts low, so the first steps do not weigh for long.
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.values = {k: v.detach().clone() for k, v in module.state_dict().items()}
+
+    def update(self, module: nn.Module, step: int) -> None:
+        """Take in the module's values after optimizer step `step` (from 0)."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for key, value in module.state_dict().items():
+                if value.is_floating_point():
+                    self.values[key].lerp_(value, 1 - decay)
+                else:
+                    self.values[key].copy_(value)
+
+
+def save_state(
+    path: Path, state: RunState, module: nn.Module, optimizer: Any, ema: MovingAverage
+) -> None:
+    """Write the checkpoint; a kill at any moment leaves the old file or the new one."""
+    content = {
+        "form": FORM,
+        "run": {**vars(state), "history": [vars(line) for line in state.history]},
+        "module": module.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "ema": ema.values,
+    }
+    stream = io.BytesIO()
+    torch.save(content, stream)
+    write_atomic(path, stream.getvalue())
+
+
+def load_state(
+    path: Path, recipe: Mapping[str, Any], module: nn.Module, optimizer: Any, ema: MovingAverage
+) -> RunState:
+    """Put a checkpoint's values back.
+
+    Raises:
+        CheckpointError: the file is damaged, of another form, recipe or network.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as err:
+        raise CheckpointError(
+            f"cannot read the checkpoint {path}: {err}. Remove it to start anew."
+        ) from err
+    if not isinstance(content, dict) or content.get("form") != FORM:
+        raise CheckpointError(f"{path} is no {FORM} checkpoint. Remove it to start anew.")
+    run = content["run"]
+    if run["recipe"] != dict(recipe):
+        changed = [k for k in recipe if run["recipe"].get(k) != recipe[k]]
+        raise CheckpointError(
+            f"{path} was made with another recipe ({', '.join(changed)} differ). "
+            "Resume with the same options, or choose another --out."
+        )
+    try:
+        module.load_state_dict(content["module"])
+        optimizer.load_state_dict(content["optimizer"])
+    except (RuntimeError, ValueError, KeyError) as err:
+        raise CheckpointError(f"{path} is of another network: {err}") from err
+    for key, value in content["ema"].items():
+        ema.values[key].copy_(value)
+    history = [EpochFigures(**line) for line in run["history"]]
+    return RunState(**{**run, "history": history})
