@@ -29,10 +29,14 @@ from .session import Session, SessionOptions
 
 @dataclass(frozen=True)
 class FilmResult:
-    """One acceptance film on this machine. `problem` is empty when it passed."""
+    """One acceptance film on this machine.
+
+    `problem` is empty when it passed; `max_difference` of the raw scores is None where there is
+    no finite one.
+    """
 
     film: str
-    max_difference: float
+    max_difference: float | None
     tolerance: float
     problem: str
 
@@ -54,7 +58,7 @@ class AcceptanceResult:
         if not self.films:
             return f"{self.artifact}: the bundle has no acceptance films"
         if not failed:
-            worst = max(f.max_difference for f in self.films)
+            worst = max(f.max_difference or 0.0 for f in self.films)
             return f"{self.artifact} in {self.engine_version}: passed, difference {worst:.2g}"
         return (
             f"{self.artifact} in {self.engine_version} on {self.processor}: "
@@ -147,7 +151,7 @@ def _film(bundle: Bundle, film: AcceptanceFilm, expected: Expected, session: Ses
     name = Path(film.file.path).name
     if hashlib.sha256(tensor.tobytes()).hexdigest() != film.tensor_sha256:
         problem = "the preprocessed pixels differ from the recorded ones"
-        return FilmResult(name, math.inf, expected.tolerance, problem)
+        return FilmResult(name, None, expected.tolerance, problem)
     found = session.run({spec.name: tensor})[expected.output][0]
     difference = float(np.max(np.abs(found - np.asarray(expected.values, np.float32))))
     problem = ""
@@ -156,7 +160,8 @@ def _film(bundle: Bundle, film: AcceptanceFilm, expected: Expected, session: Ses
         problem = f"scores differ by {difference:.3g}, tolerance {expected.tolerance:.3g}"
     elif not _same_decision(bundle, expected, found.tolist()):
         problem = "the decision differs"
-    return FilmResult(name, difference, expected.tolerance, problem)
+    finite = difference if math.isfinite(difference) else None
+    return FilmResult(name, finite, expected.tolerance, problem)
 
 
 def _same_decision(bundle: Bundle, expected: Expected, found: list[float]) -> bool:

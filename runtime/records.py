@@ -1,6 +1,7 @@
 """Frozen dataclasses to JSON and back, strictly: no missing, unknown or mistyped field passes."""
 
 import json
+import math
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -10,6 +11,8 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from .errors import SchemaError
 
 T = TypeVar("T")
+# Whole numbers beyond this have no float64 of their own.
+_MAX_WHOLE = 2**53
 
 
 def to_json(value: Any) -> Any:
@@ -78,6 +81,8 @@ def _read(kind: Any, data: Any, where: str) -> Any:
 
 def _read_scalar(kind: Any, data: Any, where: str) -> Any:
     if kind is float and isinstance(data, (int, float)) and not isinstance(data, bool):
+        if (isinstance(data, int) and abs(data) > _MAX_WHOLE) or not math.isfinite(data):
+            raise _wrong(where, "a finite number", data)
         return float(data)
     if kind is bool and isinstance(data, bool):
         return data

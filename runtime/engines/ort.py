@@ -37,7 +37,7 @@ class OrtSession:
                 f"onnxruntime has no device '{options.device}'; it knows {', '.join(PROVIDERS)}."
             )
         offered = ort.get_available_providers()
-        providers = [p for p in (wanted, PROVIDERS["cpu"]) if p in offered]
+        providers = [p for p in dict.fromkeys((wanted, PROVIDERS["cpu"])) if p in offered]
         try:
             self._session = ort.InferenceSession(str(path), settings, providers=providers)
         except Exception as err:  # its exceptions share no public base class
