@@ -11,29 +11,41 @@ from numpy.typing import NDArray
 
 from .errors import NotAFilmError
 from .film import Film
-from .spec import InputSpec
+from .spec import InputSpec, Voi
 
 
-def read_film(path: Path) -> Film:
+def read_film(path: Path, voi: Voi = "file") -> Film:
     """Read a PNG, JPEG or DICOM file.
 
     Raises:
         FilmError: what `decode_film` raises, or the file cannot be read.
     """
+    from .decoders import check_bytes
+
     try:
+        check_bytes(path.stat().st_size, path.name)
         data = path.read_bytes()
     except OSError as err:
         raise NotAFilmError(
             f"cannot read {path}: {err.strerror}. Give a PNG, JPEG or DICOM file."
         ) from err
-    return decode_film(data, path.name)
+    return decode_film(data, path.name, voi)
 
 
-def decode_film(data: bytes, name: str) -> Film:
-    """Decode the bytes of a PNG, JPEG or DICOM file into a film."""
+def decode_film(data: bytes, name: str, voi: Voi = "file") -> Film:
+    """Decode the bytes of a PNG, JPEG or DICOM file into a film.
+
+    `voi` is the grey range that the model's DICOM rules name; other formats have one.
+
+    Raises:
+        NotAFilmError: empty, another format, several pictures, or no pixels.
+        DamagedFilmError: cut short or corrupt.
+        FilmColourError: a colour photograph.
+        FilmSizeError: too small or too large.
+    """
     from .decoders import decode
 
-    return decode(data, name)
+    return decode(data, name, voi)
 
 
 def resize(pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:

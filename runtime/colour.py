@@ -1,0 +1,54 @@
+"""Grey films in colour's clothes, and colour photographs.
+
+The limits were measured: benchmarks/colour_limit.py, docs/decisions/0002-colour-limit.md.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import FilmColourError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SATURATION_LIMIT = 0.03
+TINT_LIMIT = 0.35
+_SIDE = 128
+_LEVELS = 16
+
+
+def saturation(rgb: NDArray[np.uint8]) -> tuple[float, float]:
+    """How colourful uint8 (H, W, 3) is: (mean saturation beyond the tint, mean saturation).
+
+    The saturation of a pixel is (max - min) / 255 of its three values. A tint, i.e. a colour
+    that depends on the brightness alone (blue film base, warm lamp), is taken out for the first
+    number: the mean colour of each of 16 brightness levels is subtracted.
+    """
+    values = rgb.reshape(-1, 3).astype(np.float64)
+    level = (values.sum(axis=1) * (_LEVELS / (3 * 256))).astype(np.intp)
+    counts = np.bincount(level, minlength=_LEVELS)
+    beyond = np.empty_like(values)
+    for channel in range(3):
+        plane = values[:, channel] - values.mean(axis=1)
+        means = np.bincount(level, plane, minlength=_LEVELS) / np.maximum(counts, 1)
+        beyond[:, channel] = plane - means[level]
+    return float(np.ptp(beyond, axis=1).mean() / 255), float(np.ptp(values, axis=1).mean() / 255)
+
+
+def grey(image: "Image", name: str) -> "Image":
+    """The 8-bit grey of an RGB film (ITU-R 601; R = G = B keeps its bits).
+
+    Raises:
+        FilmColourError: the image is a colour photograph.
+    """
+    factor = max(1, max(image.size) // _SIDE)
+    beyond, all_ = saturation(np.asarray(image.reduce(factor)))
+    if beyond > SATURATION_LIMIT or all_ > TINT_LIMIT:
+        raise FilmColourError(
+            f"'{name}' is a colour picture: mean saturation {beyond:.3f} beyond its tint, "
+            f"{all_:.3f} in all; a film has at most {SATURATION_LIMIT} and {TINT_LIMIT}. "
+            "Send the radiograph itself, or a photograph that shows nothing but the film."
+        )
+    return image.convert("L")
