@@ -30,7 +30,7 @@ check: $(DEV_VENV)/.installed ## ruff, mypy, import-linter
 	$(DEV_VENV)/bin/ruff check .
 	$(DEV_VENV)/bin/ruff format --check .
 	$(DEV_VENV)/bin/mypy
-	$(DEV_VENV)/bin/lint-imports
+	PYTHONPATH=.dev $(DEV_VENV)/bin/lint-imports
 
 docs: $(DEV_VENV)/.installed ## write the command and schema reference anew
 	$(DEV_VENV)/bin/python docs/generate.py
