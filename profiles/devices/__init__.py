@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal
 
-from ..runtime.choices import Processor, processor
-from ..runtime.errors import SchemaError
-from ..runtime.manifest import Precision
-from ..runtime.records import from_json
+from ...runtime.choices import Processor, processor
+from ...runtime.errors import SchemaError
+from ...runtime.manifest import Precision
+from ...runtime.records import from_json
 
 Architecture = Literal["x86_64", "aarch64"]
 _ARCHITECTURES: dict[str, Architecture] = {
@@ -92,10 +92,8 @@ class Detected:
 
 def device_names() -> tuple[str, ...]:
     """The names of the profiles that ship with clinicedge, sorted."""
-    folder = files(__package__) / "devices"
-    return tuple(
-        sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml"))
-    )
+    names = (p.name for p in files(__name__).iterdir())
+    return tuple(sorted(n.removesuffix(".toml") for n in names if n.endswith(".toml")))
 
 
 def device(name: str) -> DeviceProfile:
@@ -109,7 +107,7 @@ def device(name: str) -> DeviceProfile:
             f"no device profile '{name}'; there are {', '.join(device_names())}. "
             "Choose one of them."
         )
-    source = files(__package__) / "devices" / f"{name}.toml"
+    source = files(__name__) / f"{name}.toml"
     return parse_device(source.read_text(encoding="utf-8"), f"{name}.toml")
 
 

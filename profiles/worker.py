@@ -1,0 +1,141 @@
+"""Measures one session in a fresh process: a JSON job on stdin, a JSON sample on stdout.
+
+    python -m clinicedge.profiles.worker < job.json
+
+Only numpy, the runtime and the one engine are imported, so that peak memory is theirs.
+"""
+
+import importlib
+import json
+import sys
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ..runtime.errors import ClinicEdgeError
+from ..runtime.manifest import Compute
+from ..runtime.records import from_json, to_json
+
+# What importing an engine means; the import of an engine not listed here counts as loading.
+MODULES = {
+    "onnxruntime": ("onnxruntime",),
+    "litert": ("ai_edge_litert.interpreter", "tflite_runtime.interpreter"),
+    "openvino": ("openvino",),
+}
+EXIT_REFUSED = 2
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to measure: up to `runs` runs within `seconds`, at least 5, after 3 unmeasured ones."""
+
+    bundle: str
+    artifact: str
+    graph: str
+    engine: str
+    compute: Compute
+    threads: int
+    seconds: float
+    runs: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one fresh process saw.
+
+    Attributes:
+        import_ms: of the engine's package, numpy already there; 0 for engines not known here.
+        load_ms: opening the session, files in the system's cache or not.
+        first_ms, steady_ms: engine runs on one film-sized tensor.
+        rss_mb, peak_rss_mb: resident memory at the end and at its peak.
+    """
+
+    engine_version: str
+    device: str
+    compute: str
+    threads: int
+    import_ms: float
+    load_ms: float
+    first_ms: float
+    steady_ms: tuple[float, ...]
+    rss_mb: float
+    peak_rss_mb: float
+
+
+def measure(job: Job) -> Sample:
+    """Import, open, run.
+
+    Raises:
+        ClinicEdgeError: the bundle or the engine cannot be opened.
+    """
+    import numpy as np
+
+    from ..runtime.bundle import load
+    from ..runtime.engines import open_session
+    from ..runtime.session import SessionOptions
+    from .machine import own_memory_mb
+
+    bundle = load(job.bundle)
+    start = time.perf_counter()
+    _import_engine(job.engine)
+    imported = time.perf_counter()
+    options = SessionOptions(compute=job.compute, threads=job.threads)
+    session = open_session(bundle.files(job.artifact), job.graph, options, job.engine)
+    loaded = time.perf_counter()
+    draw = np.random.default_rng(0)
+    feed = {t.name: draw.uniform(-1, 1, t.shape).astype(np.float32) for t in session.inputs}
+    first, steady = _run(session, feed, job)
+    report = session.report
+    return Sample(
+        engine_version=report.engine_version,
+        device=report.device,
+        compute=report.compute,
+        threads=report.threads,
+        import_ms=(imported - start) * 1e3,
+        load_ms=(loaded - imported) * 1e3,
+        first_ms=first,
+        steady_ms=steady,
+        rss_mb=own_memory_mb("VmRSS"),
+        peak_rss_mb=own_memory_mb("VmHWM"),
+    )
+
+
+def _import_engine(name: str) -> None:
+    for module in MODULES.get(name, ()):
+        if find_spec(module.partition(".")[0]) is not None:
+            importlib.import_module(module)
+            return
+
+
+def _run(session: Any, feed: dict[str, Any], job: Job) -> tuple[float, tuple[float, ...]]:
+    """Milliseconds of the first run and of the steady ones."""
+    start = time.perf_counter()
+    session.run(feed)
+    first = (time.perf_counter() - start) * 1e3
+    for _ in range(3):
+        session.run(feed)
+    steady: list[float] = []
+    end = time.perf_counter() + job.seconds
+    while len(steady) < job.runs and (len(steady) < 5 or time.perf_counter() < end):
+        start = time.perf_counter()
+        session.run(feed)
+        steady.append((time.perf_counter() - start) * 1e3)
+    return first, tuple(steady)
+
+
+def main() -> None:
+    """Read the job, print the sample; a refusal is one sentence on stderr and exit code 2."""
+    try:
+        job = from_json(Job, json.load(sys.stdin), "job")
+        if not Path(job.bundle).exists():
+            sys.exit(f"no bundle at {job.bundle}")
+        print(json.dumps(to_json(measure(job))))
+    except ClinicEdgeError as err:
+        print(err, file=sys.stderr)
+        sys.exit(EXIT_REFUSED)
+
+
+if __name__ == "__main__":
+    main()
