@@ -183,9 +183,9 @@ def autocast(device: torch.device) -> torch.autocast:
 
 
 def _cpu_has_bf16() -> bool:
-    return bool(
-        torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    )
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.AdamW:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from ...profiles.datasets import Dataset
-from ...runtime.errors import ModelError
+from ...runtime.errors import ModelError, OutputError
 from ..zoo import LABELS, build, spec
 from .films import load_films
 from .loop import Trainer, Watch
@@ -69,7 +69,12 @@ def train_network(
     trainer = Trainer(
         build(name), model.input, recipe, options.out / name, pick_device(options.device)
     )
-    if options.resume and trainer.checkpoint.exists():
+    if trainer.checkpoint.exists():
+        if not options.resume:
+            raise OutputError(
+                f"{trainer.checkpoint} holds an earlier run; expected an empty run folder. "
+                "Go on with --resume, choose another --out or remove it."
+            )
         trainer.resume()
     parts = (data.part("train"), data.part("select"))
     progress.reading(sum(len(p.films) for p in parts))

@@ -1,0 +1,61 @@
+"""Progress bars of a training run."""
+
+from types import TracebackType
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ..models.training.run import Progress as TrainingProgress
+from ..models.training.state import EpochFigures
+
+
+class Bars(TrainingProgress):
+    """Films read, then steps of the epoch; a line after each epoch."""
+
+    def __init__(self) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
+        self._task = self._bars.add_task("reading films", total=None)
+        self._steps = 0
+
+    def __enter__(self) -> "Bars":
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def reading(self, n_films: int) -> None:
+        """Films are going to be read."""
+        self._bars.update(self._task, total=n_films)
+
+    def read(self) -> None:
+        """One film was read."""
+        self._bars.advance(self._task)
+
+    def training(self, steps_per_epoch: int, done_epochs: int, done_steps: int) -> None:
+        """Training begins or goes on."""
+        self._steps = steps_per_epoch
+        name = f"epoch {done_epochs + 1}"
+        self._bars.reset(self._task, total=steps_per_epoch, completed=done_steps, description=name)
+
+    def step(self) -> None:
+        """One optimizer step was made."""
+        self._bars.advance(self._task)
+
+    def epoch(self, figures: EpochFigures) -> None:
+        """An epoch ended."""
+        self._bars.console.print(
+            f"epoch {figures.epoch + 1}: loss {figures.train_loss:.4f}, "
+            f"select loss {figures.select_loss:.4f}, select AUC {figures.select_auc:.4f}"
+        )
+        name = f"epoch {figures.epoch + 2}"
+        self._bars.reset(self._task, total=self._steps, description=name)

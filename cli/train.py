@@ -1,0 +1,63 @@
+"""`clinicedge train NAME --data DIR`"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ..models.training.card import Card
+
+
+def run(
+    name: Annotated[str, typer.Argument(help="Model of the zoo; `clinicedge models` lists them.")],
+    data: Annotated[Path, typer.Option(help="Folder with manifest.csv and the films.")],
+    out: Annotated[Path, typer.Option(help="Run folders are made here.")] = Path("runs"),
+    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped run.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A few steps, to try the machinery.")
+    ] = False,
+    threads: Annotated[int, typer.Option(min=0, help="Processor threads, 0: all.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Train a model: weights, card, figures and curves in OUT/NAME.
+
+    The patient split is fixed. Select films choose the epoch and the threshold; test films are
+    read once, at the end. Stop at any time and go on with --resume.
+    """
+    from ..models.training.finish import finish
+    from ..models.training.recipe import recipe_for
+    from ..models.training.run import TrainOptions, train_network
+    from ..models.zoo import spec
+    from ..profiles.datasets import read_dataset
+    from ._progress import Bars
+
+    labels = spec(name).outputs[0].labels
+    films = read_dataset(data, labels)
+    options = TrainOptions(out, resume, threads, device)
+    with Bars() as bars:
+        _, state = train_network(name, films, recipe_for(name, epochs, quick), options, bars)
+    print("measuring the test parts, once")
+    card = finish(name, films, state, out / name)
+    _show(card, out / name)
+
+
+def _show(card: "Card", folder: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..models.training.card import area, percent
+    from ..runtime.predictions import CAUTION
+
+    table = Table(title=f"{card.name}, threshold {card.threshold:.4f}")
+    for column in ("films", "n", "accuracy %", "sensitivity %", "specificity %", "AUC"):
+        table.add_column(column)
+    for row in card.measured:
+        f = row.figures
+        shares = (percent(f.accuracy), percent(f.sensitivity), percent(f.specificity))
+        table.add_row(row.what, str(f.accuracy.n), *shares, area(f.auc))
+    console = Console()
+    console.print(table)
+    console.print(f"{folder}/{card.weights_file}, card {card.name}.md, figures {card.name}.json")
+    console.print(CAUTION)

@@ -1,0 +1,183 @@
+"""The card of trained weights: of what they were made, how well they decide, and for what not."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...runtime.manifest import Accuracy, Figure
+from ...runtime.predictions import CAUTION
+from ...runtime.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class PartCount:
+    """How many films and patients a part of the split has."""
+
+    part: str
+    n_films: int
+    n_patients: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Figures on films that steered nothing. `what` names them in words."""
+
+    what: str
+    figures: Accuracy
+
+
+@dataclass(frozen=True)
+class Card:
+    """What NAME.json holds and NAME.md says. `date` is the day the training ended, ISO 8601."""
+
+    name: str
+    version: str
+    date: str
+    weights_file: str
+    weights_sha256: str
+    params: int
+    mult_adds: int
+    data: str
+    split: str
+    parts: tuple[PartCount, ...]
+    threshold: float
+    threshold_rule: str
+    threshold_n_films: int
+    measured: tuple[Measured, ...]
+    epochs: int
+    kept_epoch: int
+    training_minutes: float
+    tools: dict[str, str]
+    recipe: dict[str, Any]
+
+
+def percent(figure: Figure) -> str:
+    """e.g. "96.3 (94.1-97.9)", in percent."""
+    return f"{100 * figure.value:.1f} ({100 * figure.low:.1f}-{100 * figure.high:.1f})"
+
+
+def area(figure: Figure) -> str:
+    """e.g. "0.995 (0.990-0.998)"."""
+    return f"{figure.value:.3f} ({figure.low:.3f}-{figure.high:.3f})"
+
+
+def render(card: Card, spec: ModelSpec) -> str:
+    """The card as Markdown."""
+    blocks = [
+        _head(card, spec),
+        _figures(card),
+        _data(card, spec),
+        _making(card),
+        _limits(card, spec),
+    ]
+    return "\n".join(blocks)
+
+
+def _head(card: Card, spec: ModelSpec) -> str:
+    labels = " / ".join(spec.outputs[0].labels)
+    lines = [
+        f"# {card.name}",
+        "",
+        f"**{CAUTION[0].upper()}{CAUTION[1:]}.**",
+        "",
+        f"{labels} on one film of {spec.input.width} x {spec.input.height} pixels.",
+        f"Version {card.version}, {card.date}. {card.params:,} parameters, "
+        f"{card.mult_adds / 1e6:.1f} M multiply-adds.",
+        f"File `{card.weights_file}` (fp16), SHA-256 `{card.weights_sha256}`.",
+        "",
+        f"Use: {spec.intended_use.statement}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _figures(card: Card) -> str:
+    lines = [
+        "## How well it decides",
+        "",
+        f"At the threshold {card.threshold:.4f}, chosen on {card.threshold_n_films} films of the "
+        f"part *select*: {card.threshold_rule}.",
+        "Percent (AUC: share) with 95 % intervals from resampling patients. The weights as they "
+        "ship, float32, through the runtime's preprocessing; these films steered nothing and were "
+        "read once.",
+        "",
+        "| films | n (patients) | accuracy | sensitivity | specificity | AUC |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in card.measured:
+        f = row.figures
+        lines.append(
+            f"| {row.what} | {f.accuracy.n} ({f.accuracy.n_patients}) | {percent(f.accuracy)} | "
+            f"{percent(f.sensitivity)} | {percent(f.specificity)} | {area(f.auc)} |"
+        )
+    if not card.measured:
+        lines.append("| not measured | | | | | |")
+    lines.append("")
+    return "\n".join(lines)
+
+
+def _data(card: Card, spec: ModelSpec) -> str:
+    lines = [
+        "## Data",
+        "",
+        f"`{card.data}`. {spec.weights.attribution}. Weights: {spec.weights.licence}.",
+        "",
+        f"Split: {card.split}.",
+        "",
+        "| part | films | patients | for |",
+        "|---|---|---|---|",
+    ]
+    purpose = {
+        "train": "training, calibration",
+        "select": "choice of the epoch, threshold",
+        "guard": "what quantization costs",
+        "test": "figures above",
+        "official-test": "figures above",
+    }
+    lines += [
+        f"| {p.part} | {p.n_films} | {p.n_patients} | {purpose[p.part]} |" for p in card.parts
+    ]
+    lines += [
+        "",
+        "Some patient numbers occur in both official parts; whether they are the same children is "
+        "unknown, so the official test is reported twice.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _making(card: Card) -> str:
+    recipe = card.recipe
+    lines = [
+        "## How it was made",
+        "",
+        f"From scratch: AdamW, one cycle to {recipe['peak_lr']:g}, weight decay "
+        f"{recipe['weight_decay']:g}, batch {recipe['batch']}, class weights, label smoothing "
+        f"{recipe['label_smoothing']:g}, averaged weights ({recipe['ema_decay']:g}), "
+        f"{card.epochs} epochs, epoch {card.kept_epoch} kept (lowest loss on *select*).",
+    ]
+    if recipe.get("growing"):
+        lines.append("Small films first, the full size for the last epochs.")
+    lines += [
+        "Augmentation: rotation, shift, zoom, aspect, left-right flip, exposure, sharpness, "
+        "noise, blank margins and boxes (no vertical flip).",
+        f"Seed {recipe['seed']}. {card.training_minutes:.0f} minutes; "
+        + ", ".join(f"{k} {v}" for k, v in card.tools.items())
+        + ".",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _limits(card: Card, spec: ModelSpec) -> str:
+    lines = ["## Not for", ""]
+    lines += [f"- {item};" for item in spec.intended_use.not_for]
+    lines += [
+        "- films from another place or machine before its own threshold was checked there: the "
+        "official test films were drawn differently and show what such a change costs.",
+        "",
+        "The data tell the label by more than the lungs (frame, exposure, position). Augmentation "
+        "works against it and cannot exclude it: look at the heat map, and do not trust an answer "
+        "whose evidence lies outside the lungs.",
+        "",
+    ]
+    return "\n".join(lines)
