@@ -13,7 +13,7 @@ from .errors import FilmColourError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SATURATION_LIMIT = 0.03
+SATURATION_LIMIT = 0.04
 TINT_LIMIT = 0.35
 _SIDE = 128
 _LEVELS = 16
@@ -37,14 +37,18 @@ def saturation(rgb: NDArray[np.uint8]) -> tuple[float, float]:
     return float(np.ptp(beyond, axis=1).mean() / 255), float(np.ptp(values, axis=1).mean() / 255)
 
 
+def small(image: "Image") -> NDArray[np.uint8]:
+    """uint8 (h, w, 3) of an RGB image at about 128 pixels, without its noise."""
+    return np.asarray(image.reduce(max(1, max(image.size) // _SIDE)))
+
+
 def grey(image: "Image", name: str) -> "Image":
     """The 8-bit grey of an RGB film (ITU-R 601; R = G = B keeps its bits).
 
     Raises:
         FilmColourError: the image is a colour photograph.
     """
-    factor = max(1, max(image.size) // _SIDE)
-    beyond, all_ = saturation(np.asarray(image.reduce(factor)))
+    beyond, all_ = saturation(small(image))
     if beyond > SATURATION_LIMIT or all_ > TINT_LIMIT:
         raise FilmColourError(
             f"'{name}' is a colour picture: mean saturation {beyond:.3f} beyond its tint, "
