@@ -1,0 +1,34 @@
+"""`clinicedge verify`: is the bundle intact, and does this machine reproduce its answers?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Check a bundle's files and that this machine reproduces its recorded answers.
+
+    Every file is hashed, and every artifact scores the bundle's acceptance films in every engine
+    that is installed. Exit code 0: passed; 1: something failed; 2: no bundle.
+
+    \b
+    Examples:
+        clinicedge verify demo/mobilenet-0.5-160
+        clinicedge verify BUNDLE --json
+    """
+    from ..profiles.health import verify
+    from ..runtime import load
+    from .printing import print_health, print_json
+
+    health = verify(load(bundle))
+    if as_json:
+        print_json(health)
+    else:
+        print_health(health)
+        print("passed" if health.passed else "FAILED: do not use what failed on this machine")
+    if not health.passed:
+        raise typer.Exit(1)

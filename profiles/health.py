@@ -1,0 +1,205 @@
+"""Is this machine fit, and is this bundle intact and right on it?"""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+
+from ..runtime.acceptance import check_acceptance
+from ..runtime.bundle import Bundle
+from ..runtime.choices import Choice, read_choice, state_folder
+from ..runtime.engines import engines
+from ..runtime.errors import ClinicEdgeError
+from ..runtime.manifest import Artifact
+from .devices import detect
+from .machine import Machine, Room, room, this_machine
+from .worker import MODULES
+
+# Without them some compressed DICOM films are refused, by name.
+DICOM_PACKAGES = (
+    "pydicom",
+    "pylibjpeg",
+    "pylibjpeg-libjpeg",
+    "pylibjpeg-openjpeg",
+    "pylibjpeg-rle",
+)
+IMPORT_LIMIT_S = 120
+
+
+@dataclass(frozen=True)
+class ArtifactHealth:
+    """One artifact in one engine.
+
+    Attributes:
+        files: "ok", or what is wrong with them.
+        acceptance: "passed", "failed" or "not checked".
+        detail: the engine and the largest difference, or why not.
+    """
+
+    artifact: str
+    engine: str
+    compute: str
+    files: str
+    acceptance: str
+    detail: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether something was found wrong; an engine that is not installed is not wrong."""
+        return self.files != "ok" or self.acceptance == "failed"
+
+
+@dataclass(frozen=True)
+class BundleHealth:
+    """A bundle on this machine. `passed`: nothing failed and something was checked."""
+
+    model: str
+    bundle_id: str
+    passed: bool
+    artifacts: tuple[ArtifactHealth, ...]
+
+
+@dataclass(frozen=True)
+class EngineHealth:
+    """An engine. `version` is None where it is not installed; `problem` "" where it works."""
+
+    name: str
+    version: str | None
+    problem: str
+
+    @property
+    def works(self) -> bool:
+        """Installed and loads on this processor."""
+        return self.version is not None and not self.problem
+
+
+@dataclass(frozen=True)
+class MachineHealth:
+    """What a person asks before trusting a box. `healthy`: an engine works and the bundle passes.
+
+    Attributes:
+        packages: of DICOM reading, None where not installed.
+        choice: what `clinicedge tune` found for the bundle, None where not tuned.
+    """
+
+    machine: Machine
+    device: str
+    device_reason: str
+    room: Room
+    state_folder: str
+    version: str
+    engines: tuple[EngineHealth, ...]
+    packages: dict[str, str | None]
+    bundle: BundleHealth | None
+    choice: Choice | None
+    healthy: bool
+
+
+def verify(bundle: Bundle, cache: bool = False) -> BundleHealth:
+    """Hash every file and run the acceptance films of every artifact in every engine installed.
+
+    Args:
+        cache: accept an earlier result of this processor and engine version.
+    """
+    rows = tuple(
+        row for artifact in bundle.manifest.artifacts for row in _artifact(bundle, artifact, cache)
+    )
+    passed = not any(r.failed for r in rows) and any(r.acceptance == "passed" for r in rows)
+    return BundleHealth(bundle.manifest.name, bundle.id, passed, rows)
+
+
+def _artifact(bundle: Bundle, artifact: Artifact, cache: bool) -> list[ArtifactHealth]:
+    try:
+        bundle.check(artifact.id)
+    except ClinicEdgeError as err:
+        return [ArtifactHealth(artifact.id, "-", "-", "changed", "not checked", str(err))]
+    able = [name for name, e in engines().items() if artifact.format in e.formats]
+    return [
+        _acceptance(bundle, artifact, name, compute, cache)
+        for name in able
+        for compute in artifact.computes
+    ]
+
+
+def _acceptance(
+    bundle: Bundle, artifact: Artifact, engine: str, compute: str, cache: bool
+) -> ArtifactHealth:
+    if engines()[engine].version() is None:
+        verdict, detail = "not checked", "engine not installed"
+    else:
+        verdict, detail = _accept(bundle, artifact, engine, compute, cache)
+    return ArtifactHealth(artifact.id, engine, compute, "ok", verdict, detail)
+
+
+def _accept(
+    bundle: Bundle, artifact: Artifact, engine: str, compute: str, cache: bool
+) -> tuple[str, str]:
+    known = next(c for c in artifact.computes if c == compute)
+    try:
+        result = check_acceptance(bundle, artifact.id, known, engine, cache=cache)
+    except ClinicEdgeError as err:
+        return "failed", str(err)
+    return ("passed" if result.passed else "failed"), result.explain()
+
+
+def examine(bundle: Bundle | None = None) -> MachineHealth:
+    """Look at the machine, try each engine in a process of its own, and verify the bundle.
+
+    An engine built for another processor can kill the process that loads it; that is why it is
+    loaded elsewhere first, and why a bundle is verified only where an engine came through.
+    """
+    found = tuple(_engine(name) for name in engines())
+    detected = detect()
+    works = any(e.works for e in found)
+    checked = verify(bundle) if bundle is not None and works else None
+    return MachineHealth(
+        machine=this_machine(),
+        device=detected.profile.name,
+        device_reason=detected.reason,
+        room=room(state_folder()),
+        state_folder=str(state_folder()),
+        version=metadata.version("clinicedge"),
+        engines=found,
+        packages={name: _version(name) for name in DICOM_PACKAGES},
+        bundle=checked,
+        choice=read_choice(bundle.id) if bundle is not None else None,
+        healthy=works and (bundle is None or (checked is not None and checked.passed)),
+    )
+
+
+def _engine(name: str) -> EngineHealth:
+    version = engines()[name].version()
+    return EngineHealth(name, version, "" if version is None else _import_problem(name))
+
+
+def _import_problem(name: str) -> str:
+    """Import the engine in a fresh process; its last words where that fails."""
+    modules = MODULES.get(name, ())
+    code = (
+        "import importlib, importlib.util as u\n"
+        f"names = [m for m in {modules!r} if u.find_spec(m.partition('.')[0])]\n"
+        "names and importlib.import_module(names[0])"
+    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=IMPORT_LIMIT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"does not load within {IMPORT_LIMIT_S} s"
+    if done.returncode == 0:
+        return ""
+    if done.returncode < 0:
+        return f"killed by signal {-done.returncode}: it was built for another processor"
+    words = done.stderr.strip().splitlines()
+    return words[-1] if words else f"exit code {done.returncode}"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
