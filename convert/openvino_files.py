@@ -1,0 +1,77 @@
+"""OpenVINO: from ONNX to IR, fp16 weights, static int8 by NNCF.
+
+Every function here runs in a child process (`isolated.call`).
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ..runtime.manifest import FloatLayer
+from ..runtime.spec import ModelSpec
+from .films import FilmSet
+from .onnx_files import HEAD_WHY
+from .recipes import Export
+from .source import features_name
+
+FILES = ("main.xml", "main.bin")
+
+
+def export(onnx_fp32: Export, fp16: bool) -> Export:
+    """IR of the ONNX file; with `fp16` the weights are stored so and widened at load."""
+    with tempfile.TemporaryDirectory() as name:
+        return _saved(_read(onnx_fp32, Path(name)), onnx_fp32, fp16, ())
+
+
+def to_int8(onnx_fp32: Export, spec: ModelSpec, films: FilmSet) -> Export:
+    """NNCF's static quantization: symmetric weights, asymmetric activations, float head."""
+    import nncf
+
+    with tempfile.TemporaryDirectory() as name:
+        model = _read(onnx_fp32, Path(name))
+        head = _head(model, features_name(spec))
+        quantized = nncf.quantize(
+            model,
+            nncf.Dataset(list(films.tensors())),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(films.pixels),
+            ignored_scope=nncf.IgnoredScope(names=head, validate=False),
+        )
+        layers = tuple(FloatLayer(n, HEAD_WHY) for n in head)
+        return _saved(quantized, onnx_fp32, False, layers)
+
+
+def _read(onnx_fp32: Export, folder: Path) -> Any:
+    import openvino as ov
+
+    name, data = onnx_fp32.files[0]
+    (folder / name).write_bytes(data)
+    return ov.convert_model(folder / name)
+
+
+def _saved(model: Any, onnx_fp32: Export, fp16: bool, layers: tuple[FloatLayer, ...]) -> Export:
+    import openvino as ov
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ov.save_model(model, folder / FILES[0], compress_to_fp16=fp16)
+        files = tuple((file, (folder / file).read_bytes()) for file in FILES)
+    return Export(files, onnx_fp32.binding, layers)
+
+
+def _head(model: Any, features: str | None) -> list[str]:
+    """Names of the operations that compute from the feature map."""
+    if features is None:
+        return []
+    start = model.output(features).get_node().input_value(0)
+    skipped = {"Result", "Constant"}
+    found: list[str] = []
+    reached = [start]
+    for output in reached:
+        for port in output.get_target_inputs():
+            node = port.get_node()
+            name = node.get_friendly_name()
+            if node.get_type_name() not in skipped and name not in found:
+                found.append(name)
+                reached.extend(node.outputs())
+    return found

@@ -1,0 +1,140 @@
+"""TFLite: export by litert-torch, fp16 weights and static int8 by ai-edge-quantizer.
+
+Every function here runs in a child process (`isolated.call`).
+"""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..runtime.errors import ConversionError
+from ..runtime.manifest import FloatLayer, TensorBinding, TensorSpec
+from ..runtime.spec import ModelSpec
+from .films import FilmSet
+from .onnx_files import HEAD_WHY
+from .recipes import Export
+from .source import export_form, tensor_specs
+
+if TYPE_CHECKING:
+    from torch import nn
+
+FILE = "main.tflite"
+SIGNATURE = "serving_default"
+ARGUMENT = "args_0"
+# The engine quantizes a film in a fraction of the time that numpy needs at the border.
+_BORDER = ("INPUT", "OUTPUT")
+_HEAD_OPERATIONS = ("MEAN", "FULLY_CONNECTED")
+
+
+def export(module: "nn.Module", spec: ModelSpec) -> Export:
+    """FP32; the file keeps channels first at its border."""
+    import litert_torch  # type: ignore[import-untyped]
+    import torch
+
+    film = torch.zeros(1, *spec.input.shape)
+    model = litert_torch.convert(export_form(module, spec), (film,))
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / FILE
+        model.export(str(path))
+        data = path.read_bytes()
+    return _bound(data, data, spec, ())
+
+
+def to_fp16(fp32: Export, spec: ModelSpec) -> Export:
+    """Weights stored as float16, widened to float32 at load."""
+    from ai_edge_quantizer import quantizer  # type: ignore[import-untyped]
+    from ai_edge_quantizer.algorithm_manager import (  # type: ignore[import-untyped]
+        AlgorithmName,
+    )
+    from ai_edge_quantizer.qtyping import TFLOperationName  # type: ignore[import-untyped]
+
+    with tempfile.TemporaryDirectory() as name:
+        work = quantizer.Quantizer(_written(fp32, Path(name)))
+        work.add_weight_only_config(
+            ".*", TFLOperationName.ALL_SUPPORTED, 16, algorithm_key=AlgorithmName.FLOAT_CASTING
+        )
+        result = work.quantize(enable_progress_report=False)
+    return _bound(bytes(result.quantized_model), fp32.files[0][1], spec, ())
+
+
+def to_int8(fp32: Export, spec: ModelSpec, films: FilmSet) -> Export:
+    """Static int8 weights a channel and int8 activations; float head after a pooled map."""
+    from ai_edge_quantizer import quantizer, recipe
+    from ai_edge_quantizer.algorithm_manager import AlgorithmName
+    from ai_edge_quantizer.qtyping import TFLOperationName
+
+    layers: list[FloatLayer] = []
+    with tempfile.TemporaryDirectory() as name:
+        work = quantizer.Quantizer(_written(fp32, Path(name)), recipe.static_wi8_ai8())
+        if spec.explanation is not None and spec.explanation.pooling_linear_head:
+            for operation in _HEAD_OPERATIONS:
+                work.update_quantization_recipe(
+                    ".*", TFLOperationName(operation), algorithm_key=AlgorithmName.NO_QUANTIZE
+                )
+                layers.append(FloatLayer(operation, HEAD_WHY))
+        for border in _BORDER:
+            work.update_quantization_recipe(
+                ".*", TFLOperationName(border), algorithm_key=AlgorithmName.NO_QUANTIZE
+            )
+        data = {SIGNATURE: [{ARGUMENT: tensor} for tensor in films.tensors()]}
+        ranges = work.calibrate(data, num_threads=2)
+        result = work.quantize(ranges, enable_progress_report=False)
+    return _bound(bytes(result.quantized_model), fp32.files[0][1], spec, tuple(layers))
+
+
+def _written(export_: Export, folder: Path) -> str:
+    path = folder / FILE
+    path.write_bytes(export_.files[0][1])
+    return str(path)
+
+
+def _output_order(fp32: bytes, count: int) -> list[int]:
+    """Where the spec's outputs stand among the file's, by the signature of the FP32 file.
+
+    The quantizer keeps the order, but its signature points at tensors inside the graph.
+    """
+    interpreter = _interpreter(fp32)
+    results = interpreter.get_signature_runner(SIGNATURE).get_output_details()
+    keys = [f"output_{i}" for i in range(count)]
+    if sorted(results) != sorted(keys):
+        raise ConversionError(
+            f"the TFLite signature has the outputs {sorted(results)}, expected {keys}."
+        )
+    places = [d["index"] for d in interpreter.get_output_details()]
+    return [places.index(results[key]["index"]) for key in keys]
+
+
+def _bound(data: bytes, fp32: bytes, spec: ModelSpec, layers: tuple[FloatLayer, ...]) -> Export:
+    """Bind the manifest's names to the file's tensors."""
+    interpreter = _interpreter(data)
+    inputs, outputs = tensor_specs(spec)
+    details = interpreter.get_output_details()
+    results = [details[i] for i in _output_order(fp32, len(outputs))]
+    pairs = zip((*inputs, *outputs), (*interpreter.get_input_details(), *results), strict=True)
+    return Export(((FILE, data),), tuple(_tensor_binding(*pair) for pair in pairs), layers)
+
+
+def _interpreter(data: bytes) -> Any:
+    from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-untyped]
+
+    return Interpreter(model_content=data, num_threads=1)
+
+
+def _tensor_binding(tensor: TensorSpec, detail: dict[str, Any]) -> TensorBinding:
+    shape = tuple(int(n) for n in detail["shape"])
+    if shape != tensor.shape:
+        raise ConversionError(
+            f"the TFLite tensor {detail['name']} is {shape}, expected {tensor.shape}."
+        )
+    axes = tuple(range(len(shape)))
+    name, native, dtype = tensor.name, str(detail["name"]), np.dtype(detail["dtype"]).name
+    if dtype == "float32":
+        return TensorBinding(name, native, axes, "float32", None, None)
+    if dtype not in ("int8", "uint8"):
+        raise ConversionError(f"the TFLite tensor {native} is {dtype}, expected float32 or int8.")
+    scale, zero_point = detail["quantization"]
+    return TensorBinding(
+        name, native, axes, "int8" if dtype == "int8" else "uint8", float(scale), int(zero_point)
+    )

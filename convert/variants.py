@@ -1,0 +1,96 @@
+"""Other ways to run the same file: what another processor or setting may answer.
+
+Runs in a child process. The session seam has no such switches and needs none: only the
+tolerances of a bundle are made from these.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.engines.border import from_native, to_native
+from ..runtime.manifest import TensorBinding
+from .running import Runnable
+
+Tensors = list[NDArray[np.float32]]
+Run = tuple[str, NDArray[np.float32]]
+
+
+def variant_runs(artifact: Runnable, folder: Path, tensors: Tensors, output: str) -> Iterator[Run]:
+    """(what was changed, logits float32 (N, K)) for every variant of the artifact's engine.
+
+    Args:
+        folder: where the artifact's files lie, as `Runnable.open` left them.
+    """
+    name = artifact.graph.inputs[0].name
+    session = artifact.open(folder, threads=2)
+    yield "2 threads", np.stack([session.run({name: t})[output][0] for t in tensors])
+    path = folder / artifact.graph.files[0].path
+    bound = {b.name: b for b in artifact.graph.binding}
+    if artifact.format == "onnx":
+        yield from _onnx(path, tensors, bound[name], bound[output])
+    elif artifact.format == "tflite":
+        yield from _tflite(path, tensors, bound[name], bound[output])
+    else:
+        yield from _openvino(path, tensors, bound[name], bound[output])
+
+
+def _onnx(path: Path, tensors: Tensors, into: TensorBinding, out: TensorBinding) -> Iterator[Run]:
+    import onnxruntime as ort
+
+    levels = {
+        "basic graph optimization": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+        "no graph optimization": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    }
+    for words, level in levels.items():
+        settings = ort.SessionOptions()
+        settings.graph_optimization_level = level
+        settings.intra_op_num_threads = 1
+        session = ort.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+        found = [session.run([out.native], {into.native: to_native(t, into)})[0] for t in tensors]
+        yield words, np.stack([from_native(np.asarray(f), out)[0] for f in found])
+
+
+def _tflite(path: Path, tensors: Tensors, into: TensorBinding, out: TensorBinding) -> Iterator[Run]:
+    from ai_edge_litert.interpreter import (  # type: ignore[import-untyped]
+        Interpreter,
+        OpResolverType,
+    )
+
+    kinds = {
+        "built-in kernels without XNNPACK": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        "reference kernels": OpResolverType.BUILTIN_REF,
+    }
+    for words, kind in kinds.items():
+        interpreter: Any = Interpreter(
+            model_path=str(path), num_threads=1, experimental_op_resolver_type=kind
+        )
+        interpreter.allocate_tensors()
+        index = {
+            d["name"]: d["index"]
+            for d in (*interpreter.get_input_details(), *interpreter.get_output_details())
+        }
+        rows = []
+        for tensor in tensors:
+            interpreter.set_tensor(index[into.native], to_native(tensor, into))
+            interpreter.invoke()
+            rows.append(from_native(interpreter.get_tensor(index[out.native]), out)[0])
+        yield words, np.stack(rows)
+
+
+def _openvino(
+    path: Path, tensors: Tensors, into: TensorBinding, out: TensorBinding
+) -> Iterator[Run]:
+    import openvino as ov
+
+    core = ov.Core()
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+    model = core.read_model(path)
+    for words, hint in {"throughput hint": "THROUGHPUT"}.items():
+        compiled = core.compile_model(model, "CPU", settings | {"PERFORMANCE_HINT": hint})
+        port = compiled.output(out.native)
+        found = [compiled({into.native: to_native(t, into)})[port] for t in tensors]
+        yield words, np.stack([from_native(np.asarray(f), out)[0] for f in found])
