@@ -37,6 +37,19 @@ class _Part:
     comparison: Comparison
 
 
+def check_request(options: ConvertOptions) -> tuple[Recipe, ...]:
+    """What can be refused before the long work: formats, precisions, tools, the folder.
+
+    Raises:
+        ConversionError: an unknown format or precision, or a converter is not installed.
+        OutputError: `out` cannot be written.
+    """
+    recipes = chosen(options.formats, options.precisions)
+    tool_versions(tuple(dict.fromkeys(r.format for r in recipes)))
+    check_writable(options.out)
+    return recipes
+
+
 def convert_model(
     source: Source, options: ConvertOptions, progress: Progress | None = None
 ) -> Conversion:
@@ -48,10 +61,8 @@ def convert_model(
         ParityError: an artifact is too far from the network; nothing was written.
         DataError: the data folder cannot be used.
     """
-    recipes = chosen(options.formats, options.precisions)
-    check_writable(options.out)
-    work = _Work(source, options, recipes, progress or (lambda *_: None))
-    return work.run()
+    recipes = check_request(options)
+    return _Work(source, options, recipes, progress or (lambda *_: None)).run()
 
 
 class _Work:

@@ -1,0 +1,82 @@
+"""The proof table: what each artifact weighs and what it lost."""
+
+from dataclasses import dataclass
+
+from ..runtime.manifest import Accuracy, Artifact, Figure, Manifest
+
+
+@dataclass(frozen=True)
+class ProofRow:
+    """One artifact. `ratio`: bytes over those of the same format in FP32, None without it.
+
+    `tolerance` is the acceptance band of its raw scores on a device; the figures are of the
+    guard part at the artifact's own threshold, None where they were not measured.
+    """
+
+    artifact: str
+    bytes: int
+    ratio: float | None
+    max_abs_difference: float
+    cosine: float
+    features_cosine: float | None
+    decision_agreement: float
+    decision_flips: int
+    n_films: int
+    threshold: float
+    tolerance: float
+    accuracy: Figure | None
+    sensitivity: Figure | None
+    specificity: Figure | None
+    auc: Figure | None
+
+
+@dataclass(frozen=True)
+class Proof:
+    """All artifacts of a bundle against the source model, on `data`."""
+
+    model: str
+    version: str
+    weights_sha256: str
+    data: str
+    part: str
+    rows: tuple[ProofRow, ...]
+
+
+def proof(manifest: Manifest) -> Proof:
+    """Read the table out of a manifest that convert made."""
+    first = manifest.artifacts[0]
+    return Proof(
+        model=manifest.name,
+        version=manifest.version,
+        weights_sha256=manifest.provenance.weights_sha256 if manifest.provenance else "",
+        data=first.parity.data,
+        part=first.accuracy[0].part if first.accuracy else "none",
+        rows=tuple(_row(manifest, artifact) for artifact in manifest.artifacts),
+    )
+
+
+def _row(manifest: Manifest, artifact: Artifact) -> ProofRow:
+    whole = [
+        a.bytes for a in manifest.artifacts if (a.format, a.precision) == (artifact.format, "fp32")
+    ]
+    films = manifest.acceptance.films if manifest.acceptance else ()
+    bands = [e.tolerance for f in films for e in f.expected if e.artifact == artifact.id]
+    parity = artifact.parity
+    seen: Accuracy | None = artifact.accuracy[0] if artifact.accuracy else None
+    return ProofRow(
+        artifact=artifact.id,
+        bytes=artifact.bytes,
+        ratio=artifact.bytes / whole[0] if whole else None,
+        max_abs_difference=parity.max_abs_difference,
+        cosine=parity.cosine,
+        features_cosine=parity.features_cosine,
+        decision_agreement=parity.decision_agreement,
+        decision_flips=parity.decision_flips,
+        n_films=parity.n_films,
+        threshold=next(t.value for t in manifest.thresholds if t.artifact == artifact.id),
+        tolerance=max(bands, default=0.0),
+        accuracy=seen.accuracy if seen else None,
+        sensitivity=seen.sensitivity if seen else None,
+        specificity=seen.specificity if seen else None,
+        auc=seen.auc if seen else None,
+    )
