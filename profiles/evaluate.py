@@ -13,13 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.bundle import Bundle
-from ..runtime.errors import (
-    AcceptanceError,
-    ArtifactError,
-    DataError,
-    EngineError,
-    OverlapError,
-)
+from ..runtime.errors import ArtifactError, BundleError, DataError, EngineError, OverlapError
 from ..runtime.files import write_atomic
 from ..runtime.film import Film, FilmSource
 from ..runtime.images import read_film, resize
@@ -144,7 +138,7 @@ def evaluate(
     for artifact in artifacts:
         try:
             scored.append(_score(bundle, artifact, films, question.threads, progress))
-        except (EngineError, AcceptanceError, ArtifactError) as err:
+        except (EngineError, BundleError) as err:
             skipped.append(Skipped(artifact.id, "auto", str(err)))
     if not scored:
         reasons = " | ".join(s.reason for s in skipped)

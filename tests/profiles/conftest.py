@@ -1,0 +1,62 @@
+"""A bundle of one's own, a folder of phantom films, and no traces on the machine."""
+
+import csv
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clinicedge.runtime import load, phantom
+from clinicedge.runtime.bundle import Bundle
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLINICEDGE_STATE", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def bundle(tiny_bundle: Any, tmp_path: Path) -> Bundle:
+    """A copy that the test may write into."""
+    source = Path(getattr(tiny_bundle, "folder", tiny_bundle))
+    target = tmp_path / "bundle"
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("measurements"))
+    return load(target)
+
+
+@pytest.fixture(scope="session")
+def phantom_pngs() -> tuple[tuple[str, bytes], ...]:
+    """(label, PNG) of 16 small phantoms, half of them with a shadow."""
+    drawn = []
+    for seed in range(16):
+        small = replace(phantom.sample(seed), height=96, width=128, opacity=0.9 * (seed % 2))
+        label = "PNEUMONIA" if seed % 2 else "NORMAL"
+        drawn.append((label, phantom.encode_png(phantom.draw(small))))
+    return tuple(drawn)
+
+
+@pytest.fixture
+def phantom_data(
+    phantom_pngs: tuple[tuple[str, bytes], ...], tmp_path: Path
+) -> Callable[[str], Path]:
+    """A data folder of that name: 12 films of the official train part, 4 of test."""
+
+    def make(name: str) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        with (folder / "manifest.csv").open("w", newline="") as stream:
+            rows = csv.writer(stream)
+            rows.writerow(("file", "label", "patient", "split"))
+            for number, (label, data) in enumerate(phantom_pngs):
+                (folder / f"{number:02}.png").write_bytes(data)
+                # The last two test films have a number that also occurs in train.
+                patient = number if number < 14 else number - 14
+                rows.writerow(
+                    (f"{number:02}.png", label, patient, "train" if number < 12 else "test")
+                )
+        return folder
+
+    return make

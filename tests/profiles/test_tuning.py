@@ -1,0 +1,66 @@
+"""Tuning measures, chooses among what may be chosen, and is taken by `auto`."""
+
+from dataclasses import replace
+
+import pytest
+
+from clinicedge.profiles.measure import Rounds
+from clinicedge.profiles.tuning import table_path, thread_counts, tune
+from clinicedge.runtime.bundle import Bundle
+from clinicedge.runtime.choices import Choice, read_choice, write_choice
+from clinicedge.runtime.errors import AcceptanceError
+
+QUICK = Rounds(rounds=3, seconds=0.02, runs=10)
+
+
+def silent(_done: int, _total: int, _what: str) -> None:
+    pass
+
+
+def only(bundle: Bundle, *ids: str) -> Bundle:
+    artifacts = tuple(a for a in bundle.manifest.artifacts if a.id in ids)
+    return replace(bundle, manifest=replace(bundle.manifest, artifacts=artifacts))
+
+
+@pytest.mark.parametrize(
+    ("cores", "counts"), [(1, (1,)), (2, (1, 2)), (4, (1, 2, 4)), (6, (1, 2, 4, 6))]
+)
+def test_thread_counts(cores: int, counts: tuple[int, ...]) -> None:
+    assert thread_counts(cores) == counts
+
+
+def test_the_fastest_is_remembered_and_auto_takes_it(bundle: Bundle) -> None:
+    result = tune(only(bundle, "onnx/fp32", "openvino/fp32"), QUICK, silent, threads=(1,))
+    assert [r.p50_ms for r in result.rows] == sorted(r.p50_ms for r in result.rows)
+    assert result.choice.artifact == result.rows[0].artifact
+    assert not result.rejected
+    assert read_choice(bundle.id) == result.choice
+    assert table_path(bundle.id).is_file()
+    report = bundle.predictor().report
+    assert report.artifact == result.choice.artifact
+    assert report.session.threads == 1
+
+
+def test_an_artifact_that_decides_otherwise_is_not_chosen(bundle: Bundle) -> None:
+    both = only(bundle, "onnx/fp32", "openvino/fp32")
+    first, second = both.manifest.artifacts
+    worse = replace(first, parity=replace(first.parity, decision_agreement=0.97))
+    changed = replace(both, manifest=replace(both.manifest, artifacts=(worse, second)))
+    result = tune(changed, QUICK, silent, threads=(1,))
+    assert result.choice.artifact == second.id
+    assert [(r.artifact, "97.0%" in r.reason) for r in result.rejected] == [(first.id, True)]
+
+
+def test_a_changed_file_is_not_chosen_and_nothing_left_is_an_error(bundle: Bundle) -> None:
+    one = only(bundle, "onnx/fp32")
+    path = bundle.folder / one.manifest.artifacts[0].graphs[0].files[0].path
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(AcceptanceError, match="onnx/fp32"):
+        tune(one, QUICK, silent, threads=(1,))
+    assert read_choice(bundle.id) is None
+
+
+def test_a_choice_for_another_engine_version_is_stale(bundle: Bundle) -> None:
+    write_choice(bundle.id, Choice("openvino/fp32", "f32", "openvino", 1, "openvino 0.0"))
+    untuned = bundle.predictor(order=("onnxruntime",)).report.artifact
+    assert untuned.startswith("onnx/")
