@@ -288,14 +288,15 @@ def _levels(dataset: FileDataset, seen: NDArray[np.int32], voi: Voi) -> _Levels:
             shades, words = (real - low) / ((high - low) or 1.0), f"full range {low:g}..{high:g}"
     if not np.isfinite(shades).all():
         raise ValueError(f"rescale or window ({words}) gives no finite grey")
-    table = np.rint(np.clip(shades, 0.0, 1.0) * 255).astype(np.uint8)
-    notes = (*notes, words)
     kind, shape = dataset.PhotometricInterpretation, _text(dataset, "PresentationLUTShape")
+    notes = (*notes, words)
     if kind == "MONOCHROME1":
-        return _Levels(first, 255 - table, (*notes, "inverted: MONOCHROME1"))
-    if shape == "INVERSE":
-        return _Levels(first, 255 - table, (*notes, "inverted: presentation LUT shape"))
-    return _Levels(first, table, notes)
+        shades, notes = 1 - shades, (*notes, "inverted: MONOCHROME1")
+    elif shape == "INVERSE":
+        shades, notes = 1 - shades, (*notes, "inverted: presentation LUT shape")
+    # Halves go up in both directions of grey: the 9 decimals take out what 1 - x leaves.
+    grey = np.floor(np.round(np.clip(shades, 0.0, 1.0) * 255, 9) + 0.5)
+    return _Levels(first, grey.astype(np.uint8), notes)
 
 
 def _has_window(dataset: FileDataset) -> bool:
