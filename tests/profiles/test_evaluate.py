@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clinicedge.profiles.datasets import read_dataset
-from clinicedge.profiles.evaluate import Question, evaluate, keep
+from clinicedge.profiles.evaluate import Question, Wanted, evaluate, keep
 from clinicedge.runtime import read_film
 from clinicedge.runtime.bundle import Bundle
 from clinicedge.runtime.errors import DataError, FilmError, OverlapError
@@ -49,9 +49,8 @@ def test_other_data_is_read_whole_and_every_artifact_scored(
     reference = next(r for r in part.rows if r.artifact == part.reference)
     assert (reference.flips, reference.agreement) == (0, 1.0)
     for row in part.rows:
-        assert row.threshold == bundle.threshold(
-            row.artifact, _compute(bundle, row.artifact), "PNEUMONIA"
-        )
+        compute = bundle.artifact(row.artifact).computes[0]
+        assert row.threshold == bundle.threshold(row.artifact, compute, "PNEUMONIA")
         assert row.agreement == pytest.approx(1 - row.flips / 16)
         assert row.figures.accuracy.low <= row.figures.accuracy.value <= row.figures.accuracy.high
 
@@ -84,7 +83,7 @@ def test_on_its_own_data_only_the_test_parts_are_read(bundle: Bundle, phantom_da
     seen = trained_on(bundle, folder, "train", "train")
     # All phantoms of the official train part count as trained on, so `test` overlaps; asked for
     # by name, the official test films are clean.
-    parts = ("official-test", "official-test-new-patients")
+    parts: tuple[Wanted, ...] = ("official-test", "official-test-new-patients")
     report = evaluate(seen, folder, Question(parts=parts, artifacts=ONNX), silent)
     assert [(p.part, p.n_films) for p in report.parts] == [(parts[0], 4), (parts[1], 2)]
 
