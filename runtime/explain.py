@@ -81,7 +81,8 @@ def colour(values: NDArray[np.float32]) -> NDArray[np.uint8]:
         [np.interp(np.arange(256) / 255.0, steps, _ANCHORS[:, c]) for c in range(3)], 1
     )
     rgb: NDArray[np.uint8] = np.rint(table).astype(np.uint8)
-    return rgb[np.rint(values * 255).astype(np.uint8)]
+    drawn: NDArray[np.uint8] = rgb[np.rint(values * 255).astype(np.uint8)]
+    return drawn
 
 
 def heat_rgba(values: NDArray[np.float32]) -> NDArray[np.uint8]:
