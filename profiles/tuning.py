@@ -79,6 +79,7 @@ def tune(
         AcceptanceError, EngineMissingError: no candidate is left; says why each.
         OutputError: the state folder cannot be written.
     """
+    _require_writable(table_path(bundle.id))
     able, rejected = _candidates(bundle, threads or thread_counts(usable_cores()), min_agreement)
     samples: dict[Cell, list[Sample]] = {cell: [] for cell in able}
     failed: dict[Cell, str] = {}
@@ -120,6 +121,13 @@ def tune(
 def table_path(bundle_id: str) -> Path:
     """Where the whole table of the last `tune` lies."""
     return state_folder() / "tuning" / f"{bundle_id}-{machine_id()}.json"
+
+
+def _require_writable(path: Path) -> None:
+    """Fail before minutes of measuring, not after."""
+    probe = path.with_name(f".{path.name}.probe")
+    write_atomic(probe, b"")
+    probe.unlink(missing_ok=True)
 
 
 def _candidates(

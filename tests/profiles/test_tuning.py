@@ -1,6 +1,7 @@
 """Tuning measures, chooses among what may be chosen, and is taken by `auto`."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,7 @@ from clinicedge.profiles.measure import Rounds
 from clinicedge.profiles.tuning import table_path, thread_counts, tune
 from clinicedge.runtime.bundle import Bundle
 from clinicedge.runtime.choices import Choice, read_choice, write_choice
-from clinicedge.runtime.errors import AcceptanceError
+from clinicedge.runtime.errors import AcceptanceError, OutputError
 
 QUICK = Rounds(rounds=3, seconds=0.02, runs=10)
 
@@ -58,6 +59,17 @@ def test_a_changed_file_is_not_chosen_and_nothing_left_is_an_error(bundle: Bundl
     with pytest.raises(AcceptanceError, match="onnx/fp32"):
         tune(one, QUICK, silent, threads=(1,))
     assert read_choice(bundle.id) is None
+
+
+def test_an_unwritable_state_folder_is_refused_before_measuring(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("CLINICEDGE_STATE", str(tmp_path / "file"))
+    steps: list[str] = []
+    with pytest.raises(OutputError, match="cannot write"):
+        tune(bundle, QUICK, lambda _done, _total, what: steps.append(what))
+    assert not steps
 
 
 def test_a_choice_for_another_engine_version_is_stale(bundle: Bundle) -> None:
