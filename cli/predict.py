@@ -36,14 +36,15 @@ def run(
     """
     from ..profiles.devices import detect
     from ..runtime import CAUTION, load
-    from .printing import print_json
+    from .printing import print_json, progress_bar
 
     order = detect().profile.engine_order
     predictor = load(bundle).predictor(engine, precision, threads, order)
-    answers = [
-        _answer(predictor, path, _map_path(explain, film, number))
-        for number, path in enumerate(film)
-    ]
+    answers = []
+    with progress_bar() as progress:
+        for number, path in enumerate(film):
+            progress(number, len(film), path.name)
+            answers.append(_answer(predictor, path, _map_path(explain, film, number)))
     if as_json:
         print_json({"caution": CAUTION, "report": predictor.report, "films": answers})
     else:

@@ -222,7 +222,9 @@ def _wanted(bundle: Bundle, dataset: Dataset, question: Question) -> tuple[Wante
         return question.parts
     keys = dataset.key_hashes()
     if any(find_overlap(keys, used) for used in used_patients(bundle).values()):
-        return tuple(part for part in TEST_PARTS if _choose(dataset, part, required=False).films)
+        tests = (p for p in TEST_PARTS if _choose(dataset, p, required=False).films)
+        # Without a test part the refusal of "all" names whom the bundle has seen.
+        return tuple(tests) or ("all",)
     return ("all",)
 
 

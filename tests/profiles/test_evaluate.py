@@ -88,6 +88,21 @@ def test_on_its_own_data_only_the_test_parts_are_read(bundle: Bundle, phantom_da
     assert [(p.part, p.n_films) for p in report.parts] == [(parts[0], 4), (parts[1], 2)]
 
 
+def test_data_of_seen_patients_alone_is_refused_unasked(
+    bundle: Bundle, phantom_data: Folder
+) -> None:
+    folder = phantom_data("mine")
+    lines = (folder / "manifest.csv").read_text().splitlines()
+    train = [line for line in lines if not line.endswith(",test")]
+    (folder / "manifest.csv").write_text("\n".join(train))
+    films = read_dataset(folder).films
+    kept = {f.path.name for f in films if f.part == "train"}
+    only_train = [train[0], *(line for line in train[1:] if line.split(",")[0] in kept)]
+    (folder / "manifest.csv").write_text("\n".join(only_train))
+    with pytest.raises(OverlapError, match="'all' of mine"):
+        evaluate(trained_on(bundle, folder, "train", "train"), folder, Question(), silent)
+
+
 def test_a_part_with_one_class_says_which(bundle: Bundle, phantom_data: Folder) -> None:
     folder = phantom_data("other")
     text = (folder / "manifest.csv").read_text().replace("PNEUMONIA", "NORMAL")
