@@ -113,7 +113,7 @@ def _print_report(report: "CostReport") -> None:
                 f"{c.p50_ms:.3f}",
                 f"{c.p90_ms:.3f}",
                 f"{c.p99_ms:.3f}",
-                f"{c.peak_rss_mb:.0f}",
+                f"{c.peak_rss_mb:.0f}" if c.peak_rss_mb else "not measured",
                 "; ".join((() if c.validated else ("decisions not validated",)) + c.over_budget),
             )
             for c in report.costs
