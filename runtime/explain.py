@@ -96,4 +96,7 @@ def overlay(film: Film, values: NDArray[np.float32], opacity: float = 0.5) -> ND
     layer = heat_rgba(values).astype(np.float32)
     alpha = layer[..., 3:] / 255.0 * opacity
     grey = film.pixels.astype(np.float32)[..., None]
-    return np.rint(grey * (1.0 - alpha) + layer[..., :3] * alpha).astype(np.uint8)
+    mixed: NDArray[np.uint8] = np.rint(grey * (1.0 - alpha) + layer[..., :3] * alpha).astype(
+        np.uint8
+    )
+    return mixed
