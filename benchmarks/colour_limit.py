@@ -146,7 +146,7 @@ def main() -> None:
     if options.json:
         print(json.dumps(table, indent=1))
         return
-    print("pictures                            n  beyond the tint min/median/max  all med/max  refused")
+    print(f"{'pictures':<34}{'n':>4}  beyond the tint: min, median, max; all: median, max; refused")
     for r in table:
         print(
             f"{r['pictures']:<34}{r['n']:>4}  {r['beyond_tint_min']:>8.4f}"

@@ -26,15 +26,22 @@ def saturation(rgb: NDArray[np.uint8]) -> tuple[float, float]:
     that depends on the brightness alone (blue film base, warm lamp), is taken out for the first
     number: the mean colour of each of 16 brightness levels is subtracted.
     """
-    values = rgb.reshape(-1, 3).astype(np.float64)
-    level = (values.sum(axis=1) * (_LEVELS / (3 * 256))).astype(np.intp)
-    counts = np.bincount(level, minlength=_LEVELS)
-    beyond = np.empty_like(values)
-    for channel in range(3):
-        plane = values[:, channel] - values.mean(axis=1)
-        means = np.bincount(level, plane, minlength=_LEVELS) / np.maximum(counts, 1)
-        beyond[:, channel] = plane - means[level]
-    return float(np.ptp(beyond, axis=1).mean() / 255), float(np.ptp(values, axis=1).mean() / 255)
+    planes = [plane.astype(np.float64).ravel() for plane in np.moveaxis(rgb, -1, 0)]
+    total = planes[0] + planes[1] + planes[2]
+    level = (total * (_LEVELS / (3 * 256))).astype(np.intp)
+    counts = np.maximum(np.bincount(level, minlength=_LEVELS), 1)
+    beyond = []
+    for plane in planes:
+        off_grey = plane - total / 3
+        tint = np.bincount(level, off_grey, minlength=_LEVELS) / counts
+        beyond.append(off_grey - tint[level])
+    return _mean_spread(beyond), _mean_spread(planes)
+
+
+def _mean_spread(planes: list[NDArray[np.float64]]) -> float:
+    red, green, blue = planes
+    high = np.maximum(np.maximum(red, green), blue)
+    return float((high - np.minimum(np.minimum(red, green), blue)).mean() / 255)
 
 
 def small(image: "Image") -> NDArray[np.uint8]:

@@ -50,13 +50,14 @@ def _add_rod(total: Plane, x: Plane, y: Plane, ends: tuple[Point, Point], radius
     (x0, y0), (x1, y1) = ends
     near = (x > min(x0, x1) - radius) & (x < max(x0, x1) + radius)
     near &= (y > min(y0, y1) - radius) & (y < max(y0, y1) + radius)
-    at = np.nonzero(near)
+    at = np.flatnonzero(near)
     dx, dy = x1 - x0, y1 - y0
-    from_x, from_y = x[at] - x0, y[at] - y0
+    from_x, from_y = x.ravel()[at] - x0, y.ravel()[at] - y0
     share = np.clip((from_x * dx + from_y * dy) / (dx * dx + dy * dy), 0.0, 1.0)
     off_x, off_y = from_x - share * dx, from_y - share * dy
     inside = np.clip(1 - (off_x * off_x + off_y * off_y) / (radius * radius), 0.0, 1.0)
-    total[at] = np.maximum(total[at], np.sqrt(inside))
+    flat = total.ravel()
+    flat[at] = np.maximum(flat[at], np.sqrt(inside))
 
 
 def bent(start: Point, pull: Point, end: Point, pieces: int = 6) -> tuple[Point, ...]:
