@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass, replace
 
+from ..zoo import spec
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -80,12 +82,12 @@ class Recipe:
 
 # (until this share of the epochs, this share of the side)
 _GROWTH = ((0.3, 0.6), (0.55, 0.75))
-_EPOCHS = {"mobilenet-0.25-128": 40, "mobilenet-0.5-160": 30}
+_EPOCHS = {"mobilenet-0.25-128": 40, "mobilenet-0.5-160": 30, "mobilenet-1.0-224": 12}
 
 
 def recipe_for(name: str, epochs: int | None = None, quick: bool = False) -> Recipe:
     """The recipe of a model. `quick` stops after a few steps an epoch, to try the machinery."""
-    growing = name.startswith("mobilenet-1.0")
+    growing = spec(name).input.height >= 160
     recipe = Recipe(epochs=epochs or _EPOCHS.get(name, 24), growing=growing)
     if quick:
         recipe = replace(recipe, epochs=epochs or 2, batch=8, max_steps=3)

@@ -59,7 +59,11 @@ def pick_device(name: str) -> str:
 
 
 def train_network(
-    name: str, data: Dataset, recipe: Recipe, options: TrainOptions, progress: Progress
+    name: str,
+    data: Dataset,
+    recipe: Recipe,
+    options: TrainOptions,
+    progress: Progress | None = None,
 ) -> tuple[Trainer, RunState]:
     """Train on the train part, choosing the epoch on select; no other part is read."""
     if options.threads:
@@ -76,6 +80,9 @@ def train_network(
                 "Go on with --resume, choose another --out or remove it."
             )
         trainer.resume()
+    if trainer.state.finished:
+        return trainer, trainer.state
+    progress = progress or Progress()
     parts = (data.part("train"), data.part("select"))
     progress.reading(sum(len(p.films) for p in parts))
     films, select = (load_films(p, model.input, LABELS, progress.read) for p in parts)

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,6 +91,8 @@ def load_state(
         CheckpointError: the file is damaged, of another form, recipe or network.
     """
     try:
+        if not zipfile.is_zipfile(path):
+            raise OSError("it is cut short or no checkpoint")
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as err:
         raise CheckpointError(

@@ -1,0 +1,231 @@
+"""Training: the recipe's parts, and that a killed run goes on to the same weights."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from clinicedge.models.training.augment import augment, to_input
+from clinicedge.models.training.recipe import Augmentation, Recipe, recipe_for
+from clinicedge.models.training.run import Progress, TrainOptions, pick_device, train_network
+from clinicedge.models.training.state import RunState
+from clinicedge.models.zoo import spec
+from clinicedge.profiles.datasets import Dataset, read_dataset
+from clinicedge.runtime import images, phantom
+from clinicedge.runtime.errors import CheckpointError, DataError, ModelError, OutputError
+
+NAME = "mobilenet-0.25-128"
+MAIN = "from clinicedge.cli import main; main()"
+FILES = {f"{NAME}.safetensors", f"{NAME}.json", f"{NAME}.md", "curves.png", "checkpoint.pt"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """90 phantom films of 45 patients, opacities for the pneumonia ones, and 10 official tests."""
+    root = tmp_path_factory.mktemp("films")
+    lines = ["file,label,patient,split"]
+    for n in range(100):
+        sick = n % 2 == 0
+        drawn = phantom.Phantom(seed=n, height=64, width=72, opacity=0.9 if sick else 0.0)
+        (root / f"{n}.png").write_bytes(phantom.encode_png(phantom.draw(drawn)))
+        label = "PNEUMONIA" if sick else "NORMAL"
+        lines.append(f"{n}.png,{label},p{n // 2},{'test' if n >= 90 else 'train'}")
+    (root / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return root
+
+
+def tiny(epochs: int = 2) -> Recipe:
+    return recipe_for(NAME, epochs, quick=True)
+
+
+def run(data: Path, out: Path, recipe: Recipe, resume: bool = False) -> RunState:
+    films = read_dataset(data)
+    return train_network(NAME, films, recipe, TrainOptions(out, resume, threads=1))[1]
+
+
+def test_the_last_step_is_the_runtime_s_own() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 128, 128), np.uint8)
+    found = to_input(torch.from_numpy(pixels), spec(NAME).input).numpy()
+    expected = np.concatenate([images.scale(p, spec(NAME).input) for p in pixels])
+    assert found.tobytes() == expected.tobytes()
+
+
+def test_augmented_films_are_films_and_the_seed_decides() -> None:
+    pixels = torch.randint(0, 256, (6, 64, 64), dtype=torch.uint8)
+
+    def once(seed: int) -> torch.Tensor:
+        return augment(pixels, Augmentation(), torch.Generator().manual_seed(seed))
+
+    assert once(1).dtype == torch.uint8
+    assert once(1).shape == pixels.shape
+    assert torch.equal(once(1), once(1))
+    assert not torch.equal(once(1), once(2))
+    small = augment(pixels, Augmentation(), torch.Generator().manual_seed(1), side=32)
+    assert small.shape == (6, 32, 32)
+
+
+def test_no_film_is_turned_upside_down() -> None:
+    ramp = torch.arange(0, 256, 4, dtype=torch.uint8).view(1, 64, 1).expand(200, 64, 64)
+    how = Augmentation(boxes=0, border=0.0)
+    found = augment(ramp, how, torch.Generator().manual_seed(0)).float()
+    middle = found[:, 24:40, 24:40]
+    assert bool((middle[:, -4:].mean(dim=(1, 2)) >= middle[:, :4].mean(dim=(1, 2))).all())
+
+
+def test_films_are_mirrored_half_the_time() -> None:
+    ramp = torch.arange(0, 256, 4, dtype=torch.uint8).view(1, 1, 64).expand(400, 64, 64)
+    how = Augmentation(boxes=0, border=0.0)
+    found = augment(ramp, how, torch.Generator().manual_seed(0)).float()[:, 24:40, 24:40]
+    mirrored = found[:, :, :4].mean(dim=(1, 2)) > found[:, :, -4:].mean(dim=(1, 2))
+    assert 0.4 < float(mirrored.float().mean()) < 0.6
+
+
+def test_one_cycle_up_and_down() -> None:
+    recipe = Recipe(epochs=1)
+    rates = [recipe.learning_rate(step, 100) for step in range(101)]
+    assert max(rates) == pytest.approx(recipe.peak_lr)
+    assert rates[0] == pytest.approx(recipe.peak_lr / 25)
+    assert rates[-1] == pytest.approx(recipe.peak_lr / 1e4)
+    top = rates.index(max(rates))
+    assert rates[:top] == sorted(rates[:top])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+
+
+def test_growing_films_end_at_full_size() -> None:
+    recipe = Recipe(epochs=16, growing=True)
+    sides = [recipe.side(epoch, 224) for epoch in range(16)]
+    assert sides == sorted(sides)
+    assert (sides[0], sides[-1]) == (128, 224)
+    assert all(side % 32 == 0 for side in sides)
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(data: Path, tmp_path: Path) -> None:
+    whole = run(data, tmp_path / "whole", tiny(3))
+    # A checkpoint after every step, and a stop after every second one.
+    recipe = replace(tiny(3), checkpoint_minutes=0.0)
+    steps = 0
+
+    class Stopped(Exception):
+        pass
+
+    class StopEachTwoSteps(Progress):
+        def step(self) -> None:
+            nonlocal steps
+            steps += 1
+            if steps % 2 == 0:
+                raise Stopped
+
+    state = None
+    for _ in range(12):
+        try:
+            options = TrainOptions(tmp_path / "parts", resume=True, threads=1)
+            _, state = train_network(NAME, read_dataset(data), recipe, options, StopEachTwoSteps())
+        except Stopped:
+            continue
+        break
+    assert state is not None
+    assert [h.train_loss for h in state.history] == [h.train_loss for h in whole.history]
+    assert [h.select_loss for h in state.history] == [h.select_loss for h in whole.history]
+    for key, value in whole.best.items():
+        assert torch.equal(state.best[key], value), key
+
+
+def test_killed_and_resumed_from_the_command_line(data: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", MAIN, "train", NAME, "--data", str(data)]
+    command += ["--quick", "--epochs", "400", "--threads", "1", "--out", str(tmp_path)]
+    checkpoint = tmp_path / NAME / "checkpoint.pt"
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        end = time.monotonic() + 60
+        while not checkpoint.exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        time.sleep(0.3)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert checkpoint.exists()
+    content = torch.load(checkpoint, weights_only=True)
+    assert content["run"]["epoch"] >= 1
+    assert not content["run"]["finished"]
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert again.returncode == 2
+    assert "--resume" in again.stderr
+
+
+def test_a_finished_run_leaves_weights_card_and_curves(data: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", MAIN, "train", NAME, "--data", str(data)]
+    command += ["--quick", "--threads", "1", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / NAME
+    assert {p.name for p in folder.iterdir()} == FILES
+    figures = json.loads((folder / f"{NAME}.json").read_text())
+    assert [m["what"] for m in figures["measured"]] == [
+        "internal test, other patients",
+        "official test, all",
+        "official test, patient numbers that training has not",
+    ]
+    assert sum(p["n_films"] for p in figures["parts"]) == 100
+    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert "second opinion, not a diagnosis" in done.stdout
+
+
+def test_another_recipe_does_not_resume(data: Path, tmp_path: Path) -> None:
+    run(data, tmp_path, tiny(1))
+    with pytest.raises(CheckpointError, match="epochs differ"):
+        run(data, tmp_path, tiny(2), resume=True)
+
+
+def test_a_run_is_not_overwritten(data: Path, tmp_path: Path) -> None:
+    run(data, tmp_path, tiny(1))
+    with pytest.raises(OutputError, match="--resume"):
+        run(data, tmp_path, tiny(1))
+
+
+def test_a_damaged_checkpoint_is_refused(data: Path, tmp_path: Path) -> None:
+    run(data, tmp_path, tiny(1))
+    checkpoint = tmp_path / NAME / "checkpoint.pt"
+    whole = checkpoint.read_bytes()
+    for torn in (b"torn", b"", whole[: len(whole) // 2]):
+        checkpoint.write_bytes(torn)
+        with pytest.raises(CheckpointError, match="Remove it"):
+            run(data, tmp_path, tiny(1), resume=True)
+
+
+def test_a_folder_without_select_films_is_refused(data: Path, tmp_path: Path) -> None:
+    films = read_dataset(data)
+    alone = films.part("train")
+    with pytest.raises(DataError, match="no films"):
+        train_network(NAME, alone, tiny(1), TrainOptions(tmp_path, threads=1))
+
+
+def test_devices_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device("auto") == "cpu"
+    with pytest.raises(ModelError, match="no GPU"):
+        pick_device("cuda")
+    with pytest.raises(ModelError, match="expected auto"):
+        pick_device("abacus")
+
+
+def test_only_train_and_select_are_read(data: Path, tmp_path: Path) -> None:
+    films = read_dataset(data)
+    for film in films.part("guard", "test", "official-test").films:
+        assert film.path.exists()
+    hidden: Dataset = replace(
+        films,
+        films=tuple(
+            f if f.part in ("train", "select") else replace(f, path=tmp_path / "gone.png")
+            for f in films.films
+        ),
+    )
+    _, state = train_network(NAME, hidden, tiny(1), TrainOptions(tmp_path, threads=1))
+    assert state.finished

@@ -1,0 +1,105 @@
+"""Weights files: where they are looked for, and that nothing but the right one loads."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from clinicedge.models import weights
+from clinicedge.models.zoo import build, names, spec
+from clinicedge.runtime.errors import CheckpointError, WeightsMissingError
+
+NAME = "mobilenet-0.25-128"
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    torch.manual_seed(1)
+    path = tmp_path / f"{NAME}.safetensors"
+    weights.save(build(NAME), path, {"name": NAME})
+    return path
+
+
+def test_what_was_saved_is_loaded_rounded_to_fp16(saved: Path) -> None:
+    torch.manual_seed(1)
+    source, target = build(NAME), build(NAME)
+    weights.load_into(target, saved)
+    assert not target.training
+    for key, value in source.state_dict().items():
+        if value.is_floating_point():
+            assert torch.equal(target.state_dict()[key], value.half().float())
+
+
+def test_same_values_same_bytes(saved: Path, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    weights.save(build(NAME), tmp_path / "again.safetensors", {"name": NAME})
+    assert (tmp_path / "again.safetensors").read_bytes() == saved.read_bytes()
+    assert saved.stat().st_size < 2.2 * 219_058
+
+
+def test_the_given_folder_comes_first(saved: Path, tmp_path: Path) -> None:
+    assert weights.find(spec(NAME), [tmp_path / "none", tmp_path]) == saved
+
+
+def test_missing_weights_are_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "CLONE_FOLDER", tmp_path / "clone")
+    with pytest.raises(WeightsMissingError) as caught:
+        weights.find(spec(NAME), [tmp_path])
+    text = str(caught.value)
+    assert f"{NAME}.safetensors" in text
+    assert str(tmp_path) in text
+    assert f"clinicedge train {NAME}" in text
+
+
+def test_missing_and_unexpected_tensors_are_listed(saved: Path) -> None:
+    tensors = load_file(saved)
+    tensors["head.weight"] = tensors.pop("classifier.weight")
+    save_file(tensors, saved)
+    with pytest.raises(CheckpointError) as caught:
+        weights.load_into(build(NAME), saved)
+    assert "missing classifier.weight" in str(caught.value)
+    assert "unexpected head.weight" in str(caught.value)
+
+
+def test_weights_of_another_width_are_refused(saved: Path) -> None:
+    with pytest.raises(CheckpointError, match="has shape"):
+        weights.load_into(build("mobilenet-0.5-160"), saved)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a file of tensors", b"\x10" * 64])
+def test_a_damaged_file_is_refused(saved: Path, content: bytes) -> None:
+    saved.write_bytes(content)
+    with pytest.raises(CheckpointError, match="cannot read"):
+        weights.load_into(build(NAME), saved)
+
+
+def test_values_beyond_fp16_are_refused(tmp_path: Path) -> None:
+    network = build(NAME)
+    with torch.no_grad():
+        network.classifier.bias.fill_(1e5)
+    with pytest.raises(CheckpointError, match=r"classifier\.bias.*fp16"):
+        weights.save(network, tmp_path / "x.safetensors", {})
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+@pytest.mark.parametrize("name", names())
+def test_shipped_weights_fit_and_agree_with_their_card(name: str) -> None:
+    path = weights.CLONE_FOLDER / f"{name}.safetensors"
+    if not path.is_file():
+        return  # only three of the sixteen ship
+    network = build(name)
+    weights.load_into(network, path)
+    card = path.with_suffix(".md").read_text(encoding="utf-8")
+    figures = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    assert figures["weights_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert figures["weights_sha256"] in card
+    assert "econd opinion, not a diagnosis; not a medical device" in card
+    for words in ("10.17632/rscbjbr9sj.2", "CC BY 4.0", "1 to 5 years", "Not for"):
+        assert words in card
+    logits = network(torch.zeros(1, *spec(name).input.shape))
+    assert torch.isfinite(logits).all()

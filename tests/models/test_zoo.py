@@ -1,0 +1,94 @@
+"""The 16 variants against the table counted over Keras' own layers."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from clinicedge.models.layers import backbone, cost
+from clinicedge.models.zoo import build, entry, names, spec
+from clinicedge.runtime.errors import UnknownModelError
+
+TABLE = Path(__file__).parents[1] / "data" / "mobilenet_v1_table.csv"
+
+
+def rows() -> list[dict[str, str]]:
+    with TABLE.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def name_of(row: dict[str, str]) -> str:
+    return f"mobilenet-{row['alpha']}-{row['res']}"
+
+
+def test_every_variant_is_in_the_table() -> None:
+    assert set(names()) == {name_of(row) for row in rows()}
+    assert len(names()) == 16
+
+
+@pytest.mark.parametrize("row", rows(), ids=name_of)
+def test_parameters_and_mult_adds_to_the_last_one(row: dict[str, str]) -> None:
+    e = entry(name_of(row))
+    for found, classes in ((e.cost_1000, "1000"), (e.cost, "2")):
+        assert found.params_total == int(row[f"params_total_{classes}"])
+        assert found.params_trainable == int(row[f"params_trainable_{classes}"])
+        assert found.mult_adds == int(row[f"mult_adds_{classes}"])
+    assert e.published.mult_adds_millions == int(row["published_M"])
+    assert e.published.params_millions == float(row["published_params_M"])
+
+
+@pytest.mark.parametrize("row", rows(), ids=name_of)
+def test_the_note_is_where_the_published_figure_is_off(row: dict[str, str]) -> None:
+    e = entry(name_of(row))
+    off = abs(e.cost_1000.mult_adds / 1e6 - e.published.mult_adds_millions) > 0.51
+    assert bool(e.published_note) == off
+
+
+def test_what_the_published_figures_leave_out() -> None:
+    """Behind the notes: the 0.75 rows lack the first convolution, parameters lack gamma."""
+    for resolution, published in ((224, 317), (192, 233), (160, 162), (128, 104)):
+        first = backbone(0.75)[0].mult_adds(resolution // 2)
+        assert round((cost(0.75, resolution, 1000).mult_adds - first) / 1e6) == published
+    for width, published in ((1.0, 4.24), (0.75, 2.59), (0.5, 1.34), (0.25, 0.47)):
+        total = cost(width, 224, 1000).params_total - sum(c.outputs for c in backbone(width))
+        assert total / 1e6 == pytest.approx(published, abs=0.0051)
+
+
+@pytest.mark.parametrize("width", ["1.0", "0.75", "0.5", "0.25"])
+def test_the_network_has_the_parameters_of_the_table(width: str) -> None:
+    module = build(f"mobilenet-{width}-224")
+    figures = entry(f"mobilenet-{width}-224").cost
+    trainable = sum(p.numel() for p in module.parameters())
+    total = sum(v.numel() for v in module.state_dict().values() if v.is_floating_point())
+    assert (trainable, total) == (figures.params_trainable, figures.params_total)
+
+
+def test_specs_say_what_running_needs() -> None:
+    for name in names():
+        model = spec(name)
+        side = int(name.rsplit("-", 1)[1])
+        assert model.input.shape == (3, side, side)
+        assert model.input.resize == "stretch"
+        scores, features = model.output("logits"), model.output("features")
+        assert scores.labels == ("NORMAL", "PNEUMONIA")
+        assert scores.positive_label == "PNEUMONIA"
+        assert features.shape[1:] == (side // 32, side // 32)
+        assert model.weights.file == f"{name}.safetensors"
+        assert "10.17632/rscbjbr9sj.2" in model.weights.attribution
+
+
+@pytest.mark.parametrize("call", [spec, entry, build])
+def test_an_unknown_name_is_refused_with_the_known_ones(call: object) -> None:
+    assert callable(call)
+    with pytest.raises(UnknownModelError, match=r"mobilenet-9.*mobilenet-0\.25-128"):
+        call("mobilenet-9")
+
+
+def test_listing_the_zoo_does_not_load_torch() -> None:
+    code = (
+        "import sys; from clinicedge.models import zoo, weights; zoo.entry(zoo.names()[0]);"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

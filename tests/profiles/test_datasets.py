@@ -1,0 +1,121 @@
+"""Data folders: what is read, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from clinicedge.profiles.datasets import read_dataset
+from clinicedge.profiles.splits import SPLIT_RULE, key_hash, part_of
+from clinicedge.runtime.errors import DataManifestError
+
+HEADER = "file,label,patient,split"
+
+
+def folder(root: Path, lines: list[str], header: str = HEADER) -> Path:
+    """A data folder with empty files for all lines; reading a dataset opens no film."""
+    root.mkdir(exist_ok=True)
+    for line in lines:
+        name = line.split(",")[0]
+        if name and ".." not in name:
+            (root / name).touch()
+    (root / "manifest.csv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    return root
+
+
+LINES = [f"a{n}.png,{'NORMAL' if n % 2 else 'PNEUMONIA'},p{n // 2},train" for n in range(80)]
+LINES += [f"b{n}.png,NORMAL,p{n},test" for n in range(39, 43)]
+
+
+def test_films_fall_into_the_parts_of_their_patients(tmp_path: Path) -> None:
+    data = read_dataset(folder(tmp_path / "clinic", LINES))
+    assert data.name == data.origin == "clinic"
+    assert len(data.films) == 84
+    for film in data.films:
+        key = f"clinic/{film.official}/{film.patient}"
+        assert film.patient_key == key
+        assert film.part == ("official-test" if film.official == "test" else part_of(key))
+    assert {f.part for f in data.part("train").films} == {"train"}
+    assert len(data.part("train", "select", "guard", "test").films) == 80
+
+
+def test_only_new_numbers_of_the_official_test(tmp_path: Path) -> None:
+    data = read_dataset(folder(tmp_path / "clinic", LINES))
+    new = data.official_test_new_patients()
+    assert [f.patient for f in new.films] == ["p40", "p41", "p42"]
+
+
+def test_hygiene_counts_and_hashes(tmp_path: Path) -> None:
+    data = read_dataset(folder(tmp_path / "clinic", LINES))
+    record = data.hygiene_record()
+    assert (record.data, record.split) == ("clinic", SPLIT_RULE)
+    assert sum(p.n_films for p in record.parts) == 84
+    assert sum(p.n_patients for p in record.parts) == 44
+    seen = [h for p in record.parts for h in p.patient_keys.split()]
+    assert len(seen) == len(set(seen)) == 44
+    assert key_hash("clinic/test/p42") in seen
+
+
+def test_folders_of_one_origin_share_patients(tmp_path: Path) -> None:
+    small = read_dataset(folder(tmp_path / "kermany224", LINES))
+    large = read_dataset(folder(tmp_path / "kermany512", LINES))
+    assert small.origin == large.origin == "kermany"
+    assert small.key_hashes() == large.key_hashes()
+
+
+def test_the_origin_column_decides(tmp_path: Path) -> None:
+    data = read_dataset(
+        folder(tmp_path / "copy", ["a.png,NORMAL,p1,train,kermany"], HEADER + ",origin")
+    )
+    assert data.films[0].patient_key == "kermany/train/p1"
+
+
+@pytest.mark.parametrize(
+    ("lines", "header", "words"),
+    [
+        (["a.png,NORMAL,train"], "file,label,split", "expected also patient"),
+        ([], HEADER, "lists no films"),
+        (["a.png,SICK,p1,train"], HEADER, "line 2: label 'SICK'; expected one of NORMAL"),
+        (["a.png,NORMAL,,train"], HEADER, "line 2: no patient"),
+        (["a.png,NORMAL,p1,"], HEADER, "split ''"),
+        (["../a.png,NORMAL,p1,train"], HEADER, "not inside"),
+        (["/etc/hostname,NORMAL,p1,train"], HEADER, "not inside"),
+        ([",NORMAL,p1,train"], HEADER, "not inside"),
+        (["a.png"], HEADER, "label ''"),
+    ],
+)
+def test_a_broken_manifest_is_refused(
+    tmp_path: Path, lines: list[str], header: str, words: str
+) -> None:
+    root = tmp_path / "clinic"
+    root.mkdir()
+    (root / "a.png").touch()
+    (root / "manifest.csv").write_text("\n".join([header, *lines]) + "\n")
+    with pytest.raises(DataManifestError) as caught:
+        read_dataset(root)
+    assert words in str(caught.value)
+
+
+def test_missing_films_are_counted_and_named(tmp_path: Path) -> None:
+    root = folder(tmp_path / "clinic", LINES)
+    for n in range(6):
+        (root / f"a{n}.png").unlink()
+    with pytest.raises(DataManifestError) as caught:
+        read_dataset(root)
+    assert "6 are missing: a0.png, a1.png, a2.png, a3.png, a4.png." in str(caught.value)
+
+
+def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "secret.png").touch()
+    root = folder(tmp_path / "clinic", ["a.png,NORMAL,p1,train"])
+    (root / "a.png").unlink()
+    (root / "a.png").symlink_to(tmp_path / "secret.png")
+    with pytest.raises(DataManifestError, match="not inside"):
+        read_dataset(root)
+
+
+def test_no_manifest_and_no_text(tmp_path: Path) -> None:
+    with pytest.raises(DataManifestError, match="cannot read"):
+        read_dataset(tmp_path)
+    (tmp_path / "manifest.csv").write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(DataManifestError, match="cannot read"):
+        read_dataset(tmp_path)
