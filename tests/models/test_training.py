@@ -13,12 +13,15 @@ import numpy as np
 import pytest
 import torch
 
+from clinicedge.models import weights
 from clinicedge.models.training.augment import augment, to_input
+from clinicedge.models.training.finish import score_films
 from clinicedge.models.training.recipe import Augmentation, Recipe, recipe_for
 from clinicedge.models.training.run import Progress, TrainOptions, pick_device, train_network
 from clinicedge.models.training.state import RunState
-from clinicedge.models.zoo import spec
+from clinicedge.models.zoo import build, spec
 from clinicedge.profiles.datasets import Dataset, read_dataset
+from clinicedge.profiles.metrics import evaluate_binary
 from clinicedge.runtime import images, phantom
 from clinicedge.runtime.errors import CheckpointError, DataError, ModelError, OutputError
 
@@ -229,3 +232,20 @@ def test_only_train_and_select_are_read(data: Path, tmp_path: Path) -> None:
     )
     _, state = train_network(NAME, hidden, tiny(1), TrainOptions(tmp_path, threads=1))
     assert state.finished
+
+
+@pytest.mark.reference_data
+def test_shipped_weights_do_on_real_films_what_their_card_says(data_root: Path) -> None:
+    path = weights.find(spec(NAME))
+    network = build(NAME)
+    weights.load_into(network, path)
+    films = read_dataset(data_root / "kermany224").part("test")
+    scores = score_films(network, films, spec(NAME).input)
+    card = json.loads(path.with_suffix(".json").read_text())["measured"][0]["figures"]
+    found = evaluate_binary(
+        scores, films.positives("PNEUMONIA"), films.patients(), card["threshold"]
+    )
+    assert found.accuracy.n == card["accuracy"]["n"]
+    assert found.accuracy.value == pytest.approx(card["accuracy"]["value"], abs=0.003)
+    assert found.auc.value == pytest.approx(card["auc"]["value"], abs=1e-3)
+    assert found.auc.low == pytest.approx(card["auc"]["low"], abs=2e-3)

@@ -51,9 +51,9 @@ def test_what_the_published_figures_leave_out() -> None:
     for resolution, published in ((224, 317), (192, 233), (160, 162), (128, 104)):
         first = backbone(0.75)[0].mult_adds(resolution // 2)
         assert round((cost(0.75, resolution, 1000).mult_adds - first) / 1e6) == published
-    for width, published in ((1.0, 4.24), (0.75, 2.59), (0.5, 1.34), (0.25, 0.47)):
+    for width, millions in ((1.0, 4.24), (0.75, 2.59), (0.5, 1.34), (0.25, 0.47)):
         total = cost(width, 224, 1000).params_total - sum(c.outputs for c in backbone(width))
-        assert total / 1e6 == pytest.approx(published, abs=0.0051)
+        assert total / 1e6 == pytest.approx(millions, abs=0.0051)
 
 
 @pytest.mark.parametrize("width", ["1.0", "0.75", "0.5", "0.25"])

@@ -119,3 +119,20 @@ def test_no_manifest_and_no_text(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_bytes(b"\xff\xfe\x00\x80")
     with pytest.raises(DataManifestError, match="cannot read"):
         read_dataset(tmp_path)
+
+
+@pytest.mark.reference_data
+def test_the_real_films_are_split_as_in_every_card(data_root: Path) -> None:
+    data = read_dataset(data_root / "kermany224")
+    counts = {p.part: (p.n_films, p.n_patients) for p in data.hygiene()}
+    assert counts == {
+        "train": (3647, 1972),
+        "select": (338, 188),
+        "guard": (374, 215),
+        "test": (362, 190),
+        "official-test": (624, 427),
+    }
+    assert len(data.official_test_new_patients().films) == 330
+    larger = read_dataset(data_root / "kermany512")
+    known = {f.patient_key: f.part for f in data.films}
+    assert all(known.get(f.patient_key, f.part) == f.part for f in larger.films)

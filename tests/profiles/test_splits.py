@@ -45,7 +45,7 @@ def test_the_part_follows_from_the_first_eight_bytes(key: str) -> None:
 
 
 def test_shares_are_as_promised() -> None:
-    parts = [part_of(f"x/train/{n}") for n in range(20_000)]
+    parts: list[str] = [part_of(f"x/train/{n}") for n in range(20_000)]
     for part, share in (("train", 0.76), ("select", 0.08), ("guard", 0.08), ("test", 0.08)):
         assert parts.count(part) / len(parts) == pytest.approx(share, abs=0.01)
 
