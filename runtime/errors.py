@@ -24,6 +24,12 @@
     │   └── CheckpointError       a checkpoint of another architecture or form
     ├── ConversionError           an export failed
     │   └── ParityError           the export disagrees with the source model
+    ├── ServerError               the clinic's server cannot do what was asked
+    │   ├── SettingsError         it would start unsafe, or cannot start
+    │   ├── UnknownCaseError      no such case, model or phantom film
+    │   ├── OpinionError          a first opinion that the model has no label for
+    │   ├── BusyError             too many films wait already
+    │   └── StoreError            the folder of cases cannot be read
     └── OutputError               the result cannot be written where it was asked for
 
 A message says what was found, what was expected and what to do.
@@ -124,6 +130,30 @@ class ConversionError(ClinicEdgeError):
 
 class ParityError(ConversionError):
     """The export disagrees with the source model by more than the tolerance."""
+
+
+class ServerError(ClinicEdgeError):
+    """The clinic's server cannot do what was asked."""
+
+
+class SettingsError(ServerError):
+    """The server would start unsafe, or cannot start."""
+
+
+class UnknownCaseError(ServerError):
+    """No such case, model or phantom film."""
+
+
+class OpinionError(ServerError):
+    """The first opinion is none of the model's labels."""
+
+
+class BusyError(ServerError):
+    """Too many films wait already."""
+
+
+class StoreError(ServerError):
+    """The folder of cases cannot be read."""
 
 
 class OutputError(ClinicEdgeError):

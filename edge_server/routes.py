@@ -1,0 +1,215 @@
+"""The HTTP interface; every answer is JSON, a picture or a problem document."""
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, File, Form, Query, Request, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from ..runtime.predictions import CAUTION
+from . import web_files
+from .cases import Desk, Upload
+from .cases import Form as ExplanationForm
+from .models_registry import acceptance_json, model_json
+from .offers import OwnFilm, Phantoms
+from .records import CaseList, CaseView, view
+from .workers import Workers
+
+PNG = "image/png"
+MAX_LISTED = 200
+_PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {PNG: {}}}}
+
+
+@dataclass(frozen=True, eq=False)
+class Server:
+    """What the routes work with. `scoring` has one thread, `reading` a few."""
+
+    desk: Desk
+    phantoms: Phantoms
+    own: OwnFilm | None
+    scoring: Workers
+    reading: Workers
+    max_upload_bytes: int
+
+
+def api(server: Server) -> APIRouter:
+    """Everything under /api/v1, and /healthz."""
+    router = APIRouter()
+    _add_cases(router, server)
+    _add_pictures(router, server)
+    _add_offers(router, server)
+    _add_state(router, server)
+    return router
+
+
+def _add_cases(router: APIRouter, server: Server) -> None:
+    desk = server.desk
+
+    @router.post("/api/v1/cases", status_code=201, tags=["cases"])
+    async def post_case(
+        response: Response,
+        film: Annotated[UploadFile, File(description="PNG, JPEG or DICOM file")],
+        first_opinion: Annotated[
+            str | None, Form(description='a label of the model, or "unsure"', max_length=100)
+        ] = None,
+        model: Annotated[
+            str | None, Form(description="the first one where none is named", max_length=200)
+        ] = None,
+    ) -> CaseView:
+        """Send a film and get a second opinion, kept as a case."""
+
+        def job() -> CaseView:
+            data = film.file.read()
+            return view(desk.receive(Upload(film.filename or "", data, first_opinion, model)))
+
+        made = await server.scoring.run(job)
+        response.headers["Location"] = made.links.self
+        return made
+
+    @router.get("/api/v1/cases", tags=["cases"])
+    async def list_cases(
+        limit: Annotated[int, Query(ge=1, le=MAX_LISTED)] = 20,
+    ) -> CaseList:
+        """The latest cases first."""
+        cases = await server.reading.run(lambda: desk.store.latest(limit))
+        total = await server.reading.run(desk.store.count)
+        return CaseList(tuple(view(c) for c in cases), total)
+
+    @router.get("/api/v1/cases/{case_id}", tags=["cases"])
+    async def get_case(case_id: str) -> CaseView:
+        """One case."""
+        return view(await server.reading.run(lambda: desk.store.get(case_id)))
+
+
+def _add_pictures(router: APIRouter, server: Server) -> None:
+    desk = server.desk
+
+    @router.get(
+        "/api/v1/cases/{case_id}/image",
+        tags=["cases"],
+        response_class=Response,
+        responses=_PICTURE,
+    )
+    async def get_image(case_id: str) -> Response:
+        """The film as read: PNG, 8 bit grey."""
+        data = await server.reading.run(lambda: desk.image(desk.store.get(case_id)))
+        return Response(data, media_type=PNG)
+
+    @router.get(
+        "/api/v1/cases/{case_id}/explanation",
+        tags=["cases"],
+        response_class=Response,
+        responses={200: {"content": {PNG: {}, "application/json": {}}}},
+    )
+    async def get_explanation(
+        case_id: str, form: Annotated[ExplanationForm, Query(alias="as")] = "alpha"
+    ) -> Response:
+        """Where the model's strongest pattern lies; made when it is asked for."""
+        data = await server.reading.run(lambda: desk.explanation(desk.store.get(case_id), form))
+        return Response(data, media_type="application/json" if form == "json" else PNG)
+
+
+def _add_offers(router: APIRouter, server: Server) -> None:
+    @router.get("/api/v1/phantoms", tags=["films to try"])
+    async def list_phantoms() -> dict[str, Any]:
+        """Films that the project drew itself, for a box without films."""
+        keys = server.phantoms.keys
+        return {"phantoms": [{"key": k, "url": f"/api/v1/phantoms/{k}.png"} for k in keys]}
+
+    @router.get(
+        "/api/v1/phantoms/{key}.png",
+        tags=["films to try"],
+        response_class=Response,
+        responses=_PICTURE,
+    )
+    async def get_phantom(key: str) -> Response:
+        """One of them."""
+        data = await server.reading.run(lambda: server.phantoms.png(key))
+        return Response(data, media_type=PNG, headers={"Cache-Control": "no-cache"})
+
+    @router.get("/api/v1/film", tags=["films to try"])
+    async def offered_film() -> dict[str, Any]:
+        """The film that the server was started with, if any."""
+        if server.own is None:
+            return {"film": None}
+        urls = {"url": "/api/v1/film/file", "preview": "/api/v1/film/preview.png"}
+        return {"film": {"name": server.own.name, **urls}}
+
+    @router.get("/api/v1/film/{part}", tags=["films to try"], response_class=Response)
+    async def offered_part(part: str) -> Response:
+        """Its bytes (`file`), or a small picture of it (`preview.png`)."""
+        if server.own is None or part not in ("file", "preview.png"):
+            raise HTTPException(404)
+        if part == "preview.png":
+            return Response(server.own.preview, media_type=PNG)
+        name = f"attachment; filename*=UTF-8''{quote(server.own.name)}"
+        headers = {"Content-Disposition": name}
+        return Response(server.own.data, headers=headers, media_type="application/octet-stream")
+
+
+def _add_state(router: APIRouter, server: Server) -> None:
+    registry = server.desk.registry
+
+    @router.get("/api/v1/models", tags=["state"])
+    async def models() -> dict[str, Any]:
+        """What answers here, the default first."""
+        told = [model_json(m, number == 0) for number, m in enumerate(registry.models)]
+        limits = {"max_upload_bytes": server.max_upload_bytes}
+        return {"models": told, "limits": limits, "caution": CAUTION}
+
+    @router.get("/healthz", tags=["state"])
+    async def health() -> Response:
+        """200 where every model passed its acceptance here and the cases can be read."""
+        cases = await server.reading.run(server.desk.store.count)
+        models = [
+            {
+                "name": m.name,
+                "bundle_id": m.bundle.id,
+                "artifact": m.predictor.report.artifact,
+                "artifact_sha256": m.predictor.report.artifact_sha256,
+                "engine": m.predictor.report.session.engine_version,
+                "compute": m.predictor.report.session.compute,
+                "threads": m.predictor.report.session.threads,
+                "acceptance": acceptance_json(m),
+            }
+            for m in registry.models
+        ]
+        healthy = all(m.acceptance.passed for m in registry.models)
+        state = {"status": "ok" if healthy else "failed", "version": version("clinicedge")}
+        return JSONResponse({**state, "cases": cases, "models": models}, 200 if healthy else 503)
+
+
+def pages() -> APIRouter:
+    """The page and its files."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/")
+    async def page() -> Response:
+        return Response(
+            web_files.page(),
+            media_type="text/html; charset=utf-8",
+            headers={"Cache-Control": "no-cache"},
+        )
+
+    @router.get("/favicon.ico")
+    async def favicon() -> Response:
+        return _static("icon.svg", "")
+
+    @router.get("/static/{name}")
+    async def static(name: str, request: Request) -> Response:
+        return _static(name, request.headers.get("if-none-match", ""))
+
+    return router
+
+
+def _static(name: str, known: str) -> Response:
+    found = web_files.web_file(name)
+    if found is None:
+        raise HTTPException(404)
+    headers = {"Cache-Control": "no-cache", "ETag": found.etag}
+    if known == found.etag:
+        return Response(status_code=304, headers=headers)
+    return Response(found.data, media_type=found.media_type, headers=headers)

@@ -1,0 +1,91 @@
+"""Binding the address and running the server until it is told to stop."""
+
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..runtime.errors import SettingsError
+from .settings import Settings, check, is_loopback
+
+_BACKLOG = 128
+_STOP_S = 15
+
+
+def serve(settings: Settings, ready: Callable[[Settings], None]) -> None:
+    """Serve until SIGINT or SIGTERM; requests under way are finished first.
+
+    Args:
+        ready: called with the settings, the real port in them, when everything is open.
+
+    Raises:
+        SettingsError: the address is taken or not this machine's.
+        Others: what `create_app` raises.
+    """
+    check(settings)
+    with bind(settings) as listener:
+        bound = replace(settings, port=listener.getsockname()[1])
+        import uvicorn
+
+        from .app import create_app
+
+        config = uvicorn.Config(
+            create_app(bound),
+            http="h11",
+            loop="asyncio",
+            ws="none",
+            lifespan="on",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=_STOP_S,
+        )
+        ready(bound)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def bind(settings: Settings) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        SettingsError: the port is taken, or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+        listener.listen(_BACKLOG)
+    except (OSError, OverflowError) as err:
+        listener.close()
+        raise SettingsError(
+            f"cannot serve on {settings.host}:{settings.port}: "
+            f"{getattr(err, 'strerror', None) or err}. "
+            "Another program may use the port: choose another with --port, or stop it; "
+            "--host must be an address of this machine."
+        ) from err
+    listener.setblocking(False)
+    return listener
+
+
+def addresses(settings: Settings) -> tuple[str, ...]:
+    """Where to open the page, this machine's first."""
+    port = settings.port
+    if is_loopback(settings.host):
+        name = f"[{settings.host}]" if ":" in settings.host else settings.host
+        return (f"http://{name}:{port}/",)
+    if settings.host in ("0.0.0.0", "::"):
+        return (f"http://{_outward()}:{port}/", f"http://127.0.0.1:{port}/")
+    name = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return (f"http://{name}:{port}/",)
+
+
+def _outward() -> str:
+    """This machine's address in its network; nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # A reserved address; connecting a datagram socket only looks up the route.
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])

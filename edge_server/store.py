@@ -1,0 +1,314 @@
+"""Cases on disk: SQLite beside the films' original bytes.
+
+    cases.sqlite       rows; write-ahead log, synchronous=FULL
+    films/2026-11/     the original bytes, ID.png, ID.jpg or ID.dcm
+    incoming/          films whose row is not committed yet
+    derived/ID/        pictures that can be made anew; may be deleted at any time
+    lock               held by the server that serves from here
+
+A film is on the disk before its row is committed, and the row before the answer is sent.
+"""
+
+import fcntl
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import sqlalchemy as sa
+
+from ..runtime.errors import OutputError, StoreError, UnknownCaseError
+from ..runtime.files import fsync_folder, write_atomic
+from ..runtime.records import from_json, to_json
+from .records import Case, FilmRecord
+
+SCHEMA = 1
+_BUSY_MS = 5000
+
+_meta = sa.MetaData()
+_cases = sa.Table(
+    "cases",
+    _meta,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("id", sa.String, nullable=False, unique=True),
+    sa.Column("created", sa.String, nullable=False),
+    sa.Column("film", sa.JSON, nullable=False),
+    sa.Column("first_opinion", sa.String),
+    # A number is never given twice, even after the newest case was deleted by hand.
+    sqlite_autoincrement=True,
+)
+_predictions = sa.Table(
+    "predictions",
+    _meta,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("case_id", sa.ForeignKey("cases.id"), nullable=False, index=True),
+    sa.Column("bundle_id", sa.String, nullable=False),
+    sa.Column("artifact_sha256", sa.String, nullable=False),
+    sa.Column("answer", sa.JSON, nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A film's bytes on the disk, synced, that no row names yet."""
+
+    case_id: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class NewCase:
+    """What is to be committed."""
+
+    created: str
+    film: FilmRecord
+    first_opinion: str | None
+    predictions: tuple[dict[str, Any], ...]
+
+
+class Store:
+    """The folder of cases. Any thread may call any method."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open or make the folder, and clear what a killed process left half-done.
+
+        Raises:
+            StoreError: another server holds it, or another version of clinicedge wrote it.
+            OutputError: it cannot be written.
+        """
+        self.folder = folder
+        self._incoming = folder / "incoming"
+        try:
+            self._incoming.mkdir(parents=True, exist_ok=True)
+            # Films are patients' films: nobody else on this machine reads them.
+            folder.chmod(0o700)
+            self._lock = _hold(folder / "lock")
+        except OSError as err:
+            raise _unwritable(folder, err.strerror or str(err)) from err
+        self._engine = _open(folder / "cases.sqlite")
+        self._recover()
+
+    def stage(self, case_id: str, data: bytes) -> Staged:
+        """Write and sync a film's bytes; neither a case nor in `films` yet.
+
+        Raises:
+            OutputError: no space, or not writable.
+        """
+        path = self._incoming / case_id
+        try:
+            with path.open("wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as err:
+            path.unlink(missing_ok=True)
+            raise _unwritable(path, err.strerror or str(err)) from err
+        return Staged(case_id, path)
+
+    def discard(self, staged: Staged) -> None:
+        """Forget a staged film: it was refused."""
+        staged.path.unlink(missing_ok=True)
+
+    def add(self, staged: Staged, new: NewCase) -> Case:
+        """Make a staged film a case; when this returns it survives a power cut.
+
+        Raises:
+            OutputError: it could not be kept; nothing is left of it.
+        """
+        final = self.folder / new.film.file
+        try:
+            made = not final.parent.is_dir()
+            final.parent.mkdir(parents=True, exist_ok=True)
+            _link(staged.path, final)
+            fsync_folder(final.parent)
+            if made:
+                fsync_folder(final.parent.parent)
+                fsync_folder(self.folder)
+            number = self._insert(staged.case_id, new)
+        except (OSError, sa.exc.SQLAlchemyError) as err:
+            final.unlink(missing_ok=True)
+            staged.path.unlink(missing_ok=True)
+            raise _unwritable(final, str(getattr(err, "orig", None) or err)) from err
+        with suppress(OSError):
+            staged.path.unlink(missing_ok=True)
+        return Case(
+            staged.case_id, number, new.created, new.film, new.first_opinion, new.predictions
+        )
+
+    def _insert(self, case_id: str, new: NewCase) -> int:
+        row = {
+            "id": case_id,
+            "created": new.created,
+            "film": to_json(new.film),
+            "first_opinion": new.first_opinion,
+        }
+        answers = [
+            {
+                "case_id": case_id,
+                "bundle_id": p["report"]["bundle_id"],
+                "artifact_sha256": p["report"]["artifact_sha256"],
+                "answer": p,
+            }
+            for p in new.predictions
+        ]
+        with self._engine.begin() as connection:
+            key = connection.execute(sa.insert(_cases), row).inserted_primary_key
+            connection.execute(sa.insert(_predictions), answers)
+        return int(key[0]) if key else 0
+
+    def get(self, case_id: str) -> Case:
+        """One case.
+
+        Raises:
+            UnknownCaseError: there is none of that id.
+        """
+        found = self._select(sa.select(_cases).where(_cases.c.id == case_id))
+        if not found:
+            raise UnknownCaseError(
+                f"no case '{case_id[:64]}' on this box; GET /api/v1/cases lists the latest."
+            )
+        return found[0]
+
+    def latest(self, limit: int) -> tuple[Case, ...]:
+        """The newest `limit` cases, newest first."""
+        return self._select(sa.select(_cases).order_by(_cases.c.number.desc()).limit(limit))
+
+    def count(self) -> int:
+        """How many cases there are."""
+        with self._engine.connect() as connection:
+            return int(connection.scalar(sa.select(sa.func.count()).select_from(_cases)) or 0)
+
+    def _select(self, query: sa.Select[Any]) -> tuple[Case, ...]:
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+            ids = [row.id for row in rows]
+            of_them = sa.select(_predictions).where(_predictions.c.case_id.in_(ids))
+            answers = connection.execute(of_them.order_by(_predictions.c.number)).all()
+        return tuple(
+            Case(
+                id=row.id,
+                number=row.number,
+                created=row.created,
+                film=from_json(FilmRecord, row.film, f"case {row.id}"),
+                first_opinion=row.first_opinion,
+                predictions=tuple(a.answer for a in answers if a.case_id == row.id),
+            )
+            for row in rows
+        )
+
+    def source(self, case: Case) -> bytes:
+        """The film's bytes as they were sent.
+
+        Raises:
+            StoreError: the file is gone.
+        """
+        path = self.folder / case.film.file
+        try:
+            return path.read_bytes()
+        except OSError as err:
+            raise StoreError(
+                f"case {case.number}: {path} cannot be read ({err.strerror}). "
+                "Restore the folder of cases from a copy."
+            ) from err
+
+    def derived(self, case: Case, name: str) -> bytes | None:
+        """A picture made before; None where it is to be made."""
+        try:
+            return (self.folder / "derived" / case.id / name).read_bytes()
+        except OSError:
+            return None
+
+    def keep_derived(self, case: Case, name: str, data: bytes) -> None:
+        """Remember a picture; a full disk only means that it is made anew next time."""
+        with suppress(OutputError):
+            write_atomic(self.folder / "derived" / case.id / name, data)
+
+    def close(self) -> None:
+        """Fold the log into the database and let the folder go."""
+        self._engine.dispose()
+        self._lock.close()
+
+    def _recover(self) -> None:
+        """Remove films that were never acknowledged."""
+        left = [p for p in self._incoming.iterdir() if p.is_file()]
+        for path in left:
+            with self._engine.connect() as connection:
+                query = sa.select(_cases.c.id).where(_cases.c.id == path.name)
+                kept = connection.scalar(query) is not None
+            if not kept:
+                for orphan in (self.folder / "films").glob(f"*/{path.name}.*"):
+                    orphan.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+
+
+def _link(staged: Path, final: Path) -> None:
+    """Give the bytes their final name; the staged one stays as the mark of an open case."""
+    try:
+        os.link(staged, final)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A memory stick's file system has no links.
+        os.replace(staged, final)
+
+
+def _hold(path: Path) -> IO[bytes]:
+    """Lock the folder for this process; the system lets it go however the process ends.
+
+    Raises:
+        StoreError: another process has it.
+    """
+    stream = path.open("wb")
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as err:
+        stream.close()
+        raise StoreError(
+            f"another clinicedge serves from {path.parent} already. Stop it, or give this one "
+            "a folder of its own with --data DIR."
+        ) from err
+    return stream
+
+
+def _open(path: Path) -> sa.Engine:
+    engine = sa.create_engine(f"sqlite+pysqlite:///{path}", pool_size=4, max_overflow=0)
+    sa.event.listen(engine, "connect", _pragmas)
+    try:
+        with engine.begin() as connection:
+            found = int(connection.exec_driver_sql("PRAGMA user_version").scalar() or 0)
+            if found == 0:
+                _meta.create_all(connection)
+                connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
+    except sa.exc.SQLAlchemyError as err:
+        engine.dispose()
+        raise StoreError(
+            f"{path} cannot be opened: {getattr(err, 'orig', None) or err}. Restore it from a "
+            "copy, or give another folder with --data DIR."
+        ) from err
+    if found not in (0, SCHEMA):
+        engine.dispose()
+        raise StoreError(
+            f"{path} has schema {found}; this clinicedge reads {SCHEMA}. Update clinicedge, or "
+            "give another folder with --data DIR."
+        )
+    return engine
+
+
+def _pragmas(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        f"busy_timeout = {_BUSY_MS}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _unwritable(path: Path, reason: str) -> OutputError:
+    return OutputError(
+        f"cannot write {path}: {reason}. Nothing was kept of this film. Make space, or give a "
+        "folder that you may write to with --data DIR."
+    )
