@@ -14,7 +14,7 @@ CALIBRATION_METHOD = {
     "onnx": "minimum and maximum; onnxruntime quantize_static, QDQ, u8 activations, 7-bit s8 "
     "weights a channel",
     "tflite": "minimum and maximum; ai-edge-quantizer static_wi8_ai8",
-    "openvino": "nncf quantize, preset mixed, fast bias correction",
+    "openvino": "minimum and maximum; nncf quantize, preset mixed, full bias correction",
 }
 
 

@@ -13,6 +13,7 @@ from ..profiles.splits import refuse_overlap
 from ..runtime.errors import DataError
 from ..runtime.images import read_film, resize, scale
 from ..runtime.manifest import DataHygiene, Part
+from ..runtime.phantom import Phantom, draw, sample
 from ..runtime.spec import InputSpec, ModelSpec
 
 CALIBRATION_SEED = "calibration-v1"
@@ -151,18 +152,15 @@ def _read(data: str, films: Sequence[DataFilm], positive: str, spec: InputSpec) 
     )
 
 
-def phantom_pixels(seed: int, spec: InputSpec) -> NDArray[np.uint8]:
+def phantom_pixels(drawn: Phantom, spec: InputSpec) -> NDArray[np.uint8]:
     """uint8 (h, w) of a phantom drawn no larger than the network can see, 4 : 3."""
-    from ..runtime import phantom
-
-    small = replace(phantom.sample(seed), height=spec.height, width=round(spec.height * 4 / 3))
-    return phantom.draw(small).pixels
+    return draw(replace(drawn, height=spec.height, width=round(spec.height * 4 / 3))).pixels
 
 
 def _phantom_films(spec: InputSpec, calibration_films: int) -> ConversionFilms:
     def part(name: Part, count: int) -> FilmSet:
         seeds = [_PHANTOM_SEED[name] + i for i in range(count)]
-        pixels = np.stack([resize(phantom_pixels(seed, spec), spec) for seed in seeds])
+        pixels = np.stack([resize(phantom_pixels(sample(seed), spec), spec) for seed in seeds])
         patients = tuple(f"phantom/{seed}" for seed in seeds)
         return FilmSet(PHANTOMS, name, pixels, None, patients, spec)
 

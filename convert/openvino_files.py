@@ -24,7 +24,13 @@ def export(onnx_fp32: Export, fp16: bool) -> Export:
 
 
 def to_int8(onnx_fp32: Export, spec: ModelSpec, films: FilmSet) -> Export:
-    """NNCF's static quantization: symmetric weights, asymmetric activations, float head."""
+    """NNCF's static quantization: symmetric weights, asymmetric activations, float head.
+
+    Ranges from the smallest and largest value, and the full bias correction: with the defaults
+    (means of the extremes, fast correction) a narrow MobileNet moved six decisions of 374, so
+    one. NNCF's default keeps the first layer in 7 bits; with that, processors without VNNI were
+    seen to answer as those with it.
+    """
     import nncf
 
     with tempfile.TemporaryDirectory() as name:
@@ -35,10 +41,28 @@ def to_int8(onnx_fp32: Export, spec: ModelSpec, films: FilmSet) -> Export:
             nncf.Dataset(list(films.tensors())),
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(films.pixels),
+            fast_bias_correction=False,
             ignored_scope=nncf.IgnoredScope(names=head, validate=False),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                activations_range_estimator_params=_extremes()
+            ),
         )
         layers = tuple(FloatLayer(n, HEAD_WHY) for n in head)
         return _saved(quantized, onnx_fp32, False, layers)
+
+
+def _extremes() -> Any:
+    from nncf.quantization.range_estimator import (
+        AggregatorType,
+        RangeEstimatorParameters,
+        StatisticsCollectorParameters,
+        StatisticsType,
+    )
+
+    return RangeEstimatorParameters(
+        min=StatisticsCollectorParameters(StatisticsType.MIN, AggregatorType.MIN),
+        max=StatisticsCollectorParameters(StatisticsType.MAX, AggregatorType.MAX),
+    )
 
 
 def _read(onnx_fp32: Export, folder: Path) -> Any:

@@ -28,7 +28,7 @@ def tiny_source() -> Source:
 
     spec = zoo.spec(NAME)
     seeds = range(9_000_000, 9_000_000 + _FILMS)
-    pixels = [resize(phantom_pixels(s, spec.input), spec.input) for s in seeds]
+    pixels = [resize(phantom_pixels(phantom.sample(s), spec.input), spec.input) for s in seeds]
     films = torch.from_numpy(np.concatenate([scale(p, spec.input) for p in pixels]))
     ill = torch.tensor([int(phantom.sample(s).opacity > 0) for s in seeds])
     torch.manual_seed(1)
