@@ -42,7 +42,7 @@ class Phantom:
     Attributes:
         seed: of texture, vessels and grain.
         height, width: pixels.
-        opacity: how dense the consolidation is, 0 = none, 1 = as the heart.
+        opacity: how dense the consolidation is, 0 = none, 1 = no air left; haze comes with it.
         side, zone, extent: where it lies (patient's side) and its radius in film heights.
         haze: patchy shadows all over both lungs, 0..1.
         exposure: below 1 a pale film, above 1 a dark one.
@@ -97,7 +97,7 @@ def draw(phantom: Phantom) -> Film:
     thick = _body(phantom, chest) * (1 - 0.77 * _air(phantom, chest, rng))
     thick = thick + _bones(phantom, chest) + _organs(phantom, chest) + _vessels(chest, rng)
     thick = box_blur(thick, max(1, phantom.height // 280))
-    shade = thick / (thick + 1.05 * phantom.exposure)
+    shade = thick / (thick + 1.18 * phantom.exposure)
     shade = 0.55 + (shade - 0.55) * (1.32 * phantom.contrast)
     shade = np.where(thick < 0.02, thick, np.clip(shade, 0.015, 0.985))
     shade = _frame(phantom, shade, x, y)
@@ -133,14 +133,14 @@ def sample(seed: int) -> Phantom:
         opacity=between(0.1, 1.0) if ill else 0.0,
         side=side,
         zone=zones[one_of(*zones)],
-        extent=between(0.10, 0.24),
+        extent=between(0.10, 0.30),
         haze=between(0.0, 1.0) if ill else between(0.0, 0.15),
-        exposure=between(0.8, 1.25),
+        exposure=between(0.72, 1.25),
         contrast=between(0.8, 1.15),
         rotation_deg=between(-5.0, 5.0),
         lung_size=between(0.9, 1.06),
-        heart_size=between(0.88, 1.15),
-        tissue=between(0.85, 1.2),
+        heart_size=between(0.88, 1.22),
+        tissue=between(0.85, 1.3),
         ribs=between(0.7, 1.3),
         noise=between(1.0, 4.0),
         collimation=between(0.0, 0.12),
@@ -150,16 +150,17 @@ def sample(seed: int) -> Phantom:
 def gallery() -> tuple[tuple[str, Phantom], ...]:
     """The films that a box without films offers, by key."""
     base = Phantom(seed=11)
+    clear = replace(base, exposure=1.12, heart_size=0.9, tissue=0.88)
     return (
-        ("normal", base),
-        ("right-lower", replace(base, seed=12, opacity=0.9, haze=0.3, extent=0.2)),
+        ("normal", clear),
+        ("right-lower", replace(base, seed=12, opacity=1.0, haze=0.5, extent=0.22)),
         (
             "left-middle",
-            replace(base, seed=13, opacity=0.85, side="left", zone="middle", haze=0.3),
+            replace(base, seed=13, opacity=1.0, side="left", zone="middle", haze=0.5, extent=0.2),
         ),
-        ("diffuse", replace(base, seed=14, haze=1.0, heart_size=1.05, rotation_deg=2.0)),
-        ("pale", replace(base, seed=15, exposure=0.6, contrast=0.75, rotation_deg=-3.0)),
-        ("quality-pattern", replace(base, seed=16, pattern=True)),
+        ("diffuse", replace(base, seed=14, haze=1.0, opacity=0.5, rotation_deg=-3.0)),
+        ("pale", replace(clear, seed=15, exposure=0.7, contrast=0.8, rotation_deg=2.0)),
+        ("quality-pattern", replace(clear, seed=16, pattern=True)),
     )
 
 
@@ -195,7 +196,7 @@ def _chest(phantom: Phantom, x: Plane, y: Plane) -> _Chest:
     lungs = (
         smooth((outer - np.abs(x)) / 0.085)
         * smooth((np.abs(x) - inner) / 0.10)
-        * smooth((dome - y) / 0.022)
+        * smooth((dome - y) / (0.022 + 0.06 * phantom.haze + 0.05 * phantom.opacity))
         * smooth((y - top) / 0.05)
     )
     return _Chest(x, y, across, outer, dome, lungs)
@@ -205,24 +206,33 @@ def _air(phantom: Phantom, chest: _Chest, rng: np.random.Generator) -> Plane:
     """How much of the body's depth is air, (H, W) 0..1, after what fills the lungs."""
     x, y = chest.x, chest.y
     shape = (phantom.height, phantom.width)
+    # A consolidation of this kind seldom comes alone.
+    haze = 1 - (1 - phantom.haze) * (1 - 0.6 * phantom.opacity)
     sign = -1.0 if phantom.side == "right" else 1.0
     low = 1.0 if phantom.zone == "lower" else 0.0
     cx, cy = sign * (0.235 + 0.02 * low) * phantom.lung_size, _ZONE_Y[phantom.zone]
     lumps = blobs(rng, shape, 7)
     fine = blobs(rng, shape, 22)
-    distance = np.sqrt((x - cx) * (x - cx) + 1.3 * (y - cy) * (y - cy)) / phantom.extent
+    distance = _distance(x - cx, 1.14 * (y - cy)) / phantom.extent
     patch = smooth((1.25 - distance + 0.7 * (lumps - 0.5) + 0.3 * (fine - 0.5)) / 0.8)
     patch = patch * np.where(x * sign > 0, 1.0, 0.0)
-    hilum = ellipse(x, y, (sign * 0.11, 0.5), (0.16, 0.24))
-    solid = phantom.opacity * np.maximum(patch, 0.35 * hilum)
-    centres = smooth(1.25 - np.abs(np.abs(x) - 0.15) / 0.26)
-    clouds = phantom.haze * (0.22 + 0.55 * smooth(1.6 * blobs(rng, shape, 9) - 0.35)) * centres
-    stripes = phantom.haze * 0.35 * smooth((blobs(rng, shape, 34) - 0.45) * 4) * centres
-    filled = 1 - (1 - 0.92 * solid) * (1 - 0.8 * clouds) * (1 - 0.5 * stripes)
+    # The shadow lies against the heart, and the other root answers with a weaker one.
+    hilum = smooth(1.3 - _distance(x - sign * 0.12, y - 0.52) / 0.22)
+    other = smooth(1.3 - _distance(x + sign * 0.14, y - 0.52) / 0.20)
+    near_root = np.maximum(0.7 * hilum, 0.45 * other) * (0.6 + 0.4 * fine)
+    solid = phantom.opacity * np.maximum(patch, near_root)
+    centres = smooth(1.4 - np.abs(np.abs(x) - 0.14) / 0.32)
+    clouds = haze * (0.38 + 0.45 * smooth(1.6 * blobs(rng, shape, 9) - 0.35)) * centres
+    stripes = haze * 0.35 * smooth((blobs(rng, shape, 34) - 0.45) * 4) * centres
+    filled = 1 - (1 - 0.92 * solid) * (1 - 0.95 * clouds) * (1 - 0.5 * stripes)
     trachea = curve(x, y, ((0.0, -0.05), (0.004, 0.16), (-0.004, 0.34)), 0.024)
     bubble = ellipse(x, y, (0.22, 0.90), (0.12, 0.05)) * 0.25
     texture = 0.92 + 0.08 * fine
     return np.maximum(chest.lungs * texture * (1 - filled), np.maximum(0.28 * trachea, bubble))
+
+
+def _distance(x: Plane, y: Plane) -> Plane:
+    return np.asarray(np.sqrt(x * x + y * y), np.float64)
 
 
 def _body(phantom: Phantom, chest: _Chest) -> Plane:
@@ -287,8 +297,8 @@ def _organs(phantom: Phantom, chest: _Chest) -> Plane:
     """Heart, great vessels and thymus, liver."""
     x, y = chest.x, chest.y
     size = phantom.heart_size
-    heart = _lens(x, y, (0.02, 0.60), (0.15 * size, 0.20 * size))
-    rod = capsule(x, y, ((0.03, 0.39), (0.15 * size, 0.665)), 0.15 * size)
+    heart = _lens(x, y, (0.02, 0.60), (0.138 * size, 0.19 * size))
+    rod = capsule(x, y, ((0.03, 0.40), (0.14 * size, 0.665)), 0.134 * size)
     apex = smooth(1.9 * rod * rod)
     great = smooth((0.095 - np.abs(x - 0.008)) / 0.05) * smooth((0.66 - y) / 0.3)
     great = great * smooth((y - 0.08) / 0.2)

@@ -39,15 +39,15 @@ GREY = Scaling((0.0,), (1.0,))
 @pytest.mark.parametrize(
     ("spec", "digest"),
     [
-        (make_spec(), "a711d0117111df23be929661da0b5caaf8554a709acfc3f1fc085f73b313e657"),
-        (make_spec(128, 128), "af708fae9887e29376c6b14afe861bd49ef1a79272b1b07e84573508c26633d8"),
+        (make_spec(), "c6cc102aba9f57b5c0a8137315a5e89994a1b08e2fd0726a93ce11e1cc1cf183"),
+        (make_spec(128, 128), "d93c46f272c4ddedac34f2d8d1c55a2189c2dcc793b6c4c6da85fe5795fbf612"),
         (
             make_spec(160, 160, kind="bicubic", scaling=IMAGENET),
-            "0b8ac55fac684cd68ef78b00e88ca5b2f62f15816ec18f10e2d440b90fced531",
+            "56492bd8e218b6c3f3b6af8ac8da9a76836096e06386b7d76e22107048957d24",
         ),
         (
             make_spec(256, 256, "letterbox", "lanczos", GREY),
-            "d6feb2ce531eddf29f65698d564512673e05450263df1c33034cbad5bd90b42b",
+            "f1539d2177695ef6308432f31dd51e392d3a366435e1ba2de1622236a6470e5e",
         ),
     ],
 )

@@ -25,7 +25,7 @@ def zone(pixels: NDArray[np.uint8], side: str) -> float:
 
 def test_a_phantom_has_the_same_bits_everywhere() -> None:
     digest = hashlib.sha256(draw(Phantom(seed=1, opacity=0.8)).pixels.tobytes()).hexdigest()
-    assert digest == "4b64851ee0cd144bd26266011995287eb42fb488e47546de1996f25dfe9ca1ab"
+    assert digest == "36f58d401be1f92d9b267fa03dc10ecfe731a8e71964934752dc9cac1c24f8fa"
 
 
 def test_size_format_and_bytes() -> None:
@@ -57,8 +57,9 @@ def test_opacity_brightens_its_own_side(side: Side) -> None:
     ]
     assert all(a + 5 < b for a, b in pairwise(shades))
     other = "left" if side == "right" else "right"
-    shaded = draw(replace(BASE, opacity=1.0, side=side)).pixels
-    assert abs(zone(shaded, other) - zone(draw(BASE).pixels, other)) < 1
+    shaded, clear = draw(replace(BASE, opacity=1.0, side=side)).pixels, draw(BASE).pixels
+    gain = {s: zone(shaded, s) - zone(clear, s) for s in (side, other)}
+    assert gain[side] > gain[other] + 15
 
 
 def test_haze_brightens_both_sides() -> None:
