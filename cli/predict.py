@@ -60,7 +60,7 @@ def _answer(predictor: "Predictor", path: Path, explained: Path | None) -> dict[
     from ..runtime.errors import ClinicEdgeError
 
     try:
-        film = read_film(path)
+        film = read_film(path, predictor.input.dicom.voi)
         answer: dict[str, Any] = {"file": str(path), "notes": film.source.notes}
         answer["prediction"] = predictor.predict(film)
         if explained is not None:

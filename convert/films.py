@@ -141,7 +141,7 @@ def _refuse_overlaps(dataset: Dataset) -> None:
 def _read(data: str, films: Sequence[DataFilm], positive: str, spec: InputSpec) -> FilmSet:
     pixels = np.empty((len(films), spec.height, spec.width), np.uint8)
     for i, film in enumerate(films):
-        pixels[i] = resize(read_film(film.path).pixels, spec)
+        pixels[i] = resize(read_film(film.path, spec.dicom.voi).pixels, spec)
     return FilmSet(
         data=data,
         part=films[0].part,

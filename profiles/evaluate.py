@@ -251,7 +251,7 @@ def _read(
     pixels = np.empty((len(films), spec.height, spec.width), np.uint8)
     for number, film in enumerate(films):
         progress(number, len(films), "reading films")
-        pixels[number] = resize(read_film(film.path).pixels, spec)
+        pixels[number] = resize(read_film(film.path, spec.dicom.voi).pixels, spec)
     progress(len(films), len(films), "reading films")
     members = {part: set(dataset.films) for part, dataset in chosen.items()}
     return _Films(

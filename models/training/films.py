@@ -40,7 +40,7 @@ def load_films(
         )
     pixels = np.empty((len(data.films), spec.height, spec.width), np.uint8)
     for i, film in enumerate(data.films):
-        pixels[i] = resize(read_film(film.path).pixels, spec)
+        pixels[i] = resize(read_film(film.path, spec.dicom.voi).pixels, spec)
         advance()
     index = np.array([labels.index(f.label) for f in data.films], np.int64)
     return FilmArrays(pixels, index, data.patients())
