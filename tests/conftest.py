@@ -62,3 +62,11 @@ def data_root() -> Path:
 def phantom_film() -> Film:
     """A drawn child with a shadow in the right lower zone."""
     return phantom.draw(phantom.Phantom(seed=1, opacity=0.8))
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle() -> Path:
+    """Folder of the committed demo bundle, INT8 in three formats. Copy it before you write."""
+    found = sorted((Path(__file__).parent.parent / "demo").glob("*/bundle.json"))
+    assert found, "demo/ has no bundle; make one with `clinicedge convert`"
+    return found[0].parent

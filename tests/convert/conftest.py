@@ -1,0 +1,69 @@
+"""One conversion of the smallest reference weights, on a data folder of labelled phantoms."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from clinicedge.convert import Conversion, ConvertOptions, Source, convert_model
+from clinicedge.convert.zoo_source import load_source
+from clinicedge.profiles.splits import part_of, patient_key
+from clinicedge.runtime import phantom
+
+NAME = "mobilenet-0.25-128"
+# Patients of each part, two films each but for the test part.
+PATIENTS = {"train": 16, "select": 10, "guard": 12, "test": 2}
+
+
+@pytest.fixture(scope="session")
+def source() -> Source:
+    return load_source(NAME)
+
+
+@pytest.fixture(scope="session")
+def phantom_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder as users have it; the films of the test parts are no images at all."""
+    root = tmp_path_factory.mktemp("data") / "phantoms"
+    root.mkdir()
+    rows = []
+    wanted = dict(PATIENTS)
+    number = 0
+    while any(wanted.values()):
+        number += 1
+        part = part_of(patient_key("phantoms", "train", str(number)))
+        if not wanted.get(part):
+            continue
+        wanted[part] -= 1
+        ill = wanted[part] % 2 == 0
+        for view in range(2):
+            file = f"{number}-{view}.png"
+            (root / file).write_bytes(_film(number * 10 + view, ill, part))
+            rows.append((file, "PNEUMONIA" if ill else "NORMAL", str(number), "train"))
+    (root / "official.png").write_bytes(b"must not be read")
+    rows.append(("official.png", "NORMAL", "1", "test"))
+    with (root / "manifest.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("file", "label", "patient", "split"))
+        writer.writerows(rows)
+    return root
+
+
+def _film(seed: int, ill: bool, part: str) -> bytes:
+    if part == "test":
+        return b"must not be read"
+    drawn = replace(phantom.sample(seed), height=128, width=171)
+    shadow = (0.9, 0.8) if ill else (0.0, 0.0)
+    return phantom.encode_png(phantom.draw(replace(drawn, opacity=shadow[0], haze=shadow[1])))
+
+
+@pytest.fixture(scope="session")
+def options(tmp_path_factory: pytest.TempPathFactory, phantom_folder: Path) -> ConvertOptions:
+    out = tmp_path_factory.mktemp("bundles")
+    return ConvertOptions(out, data=phantom_folder, calibration_films=24, min_agreement=0.8)
+
+
+@pytest.fixture(scope="session")
+def converted(source: Source, options: ConvertOptions) -> Conversion:
+    """All nine artifacts."""
+    return convert_model(source, options)
