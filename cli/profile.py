@@ -14,6 +14,9 @@ COLUMNS = (
     *(">p50 ms", ">p90 ms", ">p99 ms", ">peak MB", "remarks"),
 )
 
+# Load per core above which others took a share of the processor.
+BUSY = 0.5
+
 
 def run(
     bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
@@ -121,4 +124,6 @@ def _print_report(report: "CostReport") -> None:
     )
     for skipped in report.skipped:
         print(f"not measured: {skipped.artifact} in {skipped.engine}: {skipped.reason}")
+    if report.load > BUSY * machine.cores:
+        print(f"the machine was busy (load {report.load:.2f}): latencies are upper bounds")
     print(f"budget of device profile '{report.device}'; energy: not measured")
