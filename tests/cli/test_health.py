@@ -24,14 +24,16 @@ def test_an_intact_bundle_passes(ce: Command, bundle: Bundle) -> None:
 
 
 def test_a_changed_file_fails_by_name_and_the_rest_is_checked(ce: Command, bundle: Bundle) -> None:
-    path = bundle.folder / bundle.artifact("onnx/fp32").graphs[0].files[0].path
+    path = bundle.folder / bundle.artifact("onnx/int8-static").graphs[0].files[0].path
     path.write_bytes(path.read_bytes()[:-1])
     ran = ce("verify", bundle.folder, "--json")
     assert ran.code == 1
     rows = {a["artifact"]: a for a in json.loads(ran.out)["artifacts"]}
-    assert rows["onnx/fp32"]["files"] == "changed"
-    assert path.name in rows["onnx/fp32"]["detail"]
-    assert all(r["acceptance"] == "passed" for name, r in rows.items() if name != "onnx/fp32")
+    assert rows["onnx/int8-static"]["files"] == "changed"
+    assert path.name in rows["onnx/int8-static"]["detail"]
+    assert all(
+        r["acceptance"] == "passed" for name, r in rows.items() if name != "onnx/int8-static"
+    )
 
 
 def test_a_changed_acceptance_film_fails(ce: Command, bundle: Bundle) -> None:
@@ -77,7 +79,7 @@ def test_doctor_checks_the_bundle(ce: Command, bundle: Bundle) -> None:
     assert ran.code == 0
     assert "tuned: no" in ran.out
     assert "healthy" in ran.out
-    path = bundle.folder / bundle.artifact("onnx/fp32").graphs[0].files[0].path
+    path = bundle.folder / bundle.artifact("onnx/int8-static").graphs[0].files[0].path
     path.write_bytes(b"")
     ran = ce("doctor", bundle.folder)
     assert ran.code == 1

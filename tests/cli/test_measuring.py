@@ -22,7 +22,9 @@ def small(bundle: Bundle) -> Bundle:
     """Two artifacts of the bundle, so that little is measured."""
     from clinicedge.runtime import load
 
-    kept = tuple(a for a in bundle.manifest.artifacts if a.id in ("onnx/fp32", "openvino/fp32"))
+    kept = tuple(
+        a for a in bundle.manifest.artifacts if a.id in ("onnx/int8-static", "openvino/int8-static")
+    )
     manifest = replace(bundle.manifest, artifacts=kept)
     (bundle.folder / "bundle.json").write_bytes(dump_bytes(manifest))
     return load(bundle.folder)
@@ -60,7 +62,7 @@ def test_tune_remembers_and_forgets(ce: Command, small: Bundle, film: Path) -> N
 def test_tune_as_json(ce: Command, small: Bundle) -> None:
     document = json.loads(ce("tune", small.folder, *QUICK, "--threads", 1, "--json").out)
     assert document["bundle_id"] == small.id
-    assert {r["artifact"] for r in document["rows"]} == {"onnx/fp32", "openvino/fp32"}
+    assert {r["artifact"] for r in document["rows"]} == {"onnx/int8-static", "openvino/int8-static"}
 
 
 def test_profile_prints_keeps_and_draws(ce: Command, small: Bundle, tmp_path: Path) -> None:
@@ -103,9 +105,9 @@ def test_evaluate_prints_every_figure(
     ce: Command, small: Bundle, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CLINICEDGE_DATA", str(data.parent))
-    ran = ce("evaluate", small.folder, "--data", "films", "--artifact", "onnx/fp32")
+    ran = ce("evaluate", small.folder, "--data", "films", "--artifact", "onnx/int8-static")
     assert ran.code == 0
-    for word in ("accuracy", "sensitivity", "specificity", "AUC", "flips against onnx/fp32"):
+    for word in ("accuracy", "sensitivity", "specificity", "AUC", "flips against onnx/int8-static"):
         assert word in ran.out
     document = json.loads(ce("evaluate", small.folder, "--data", data, "--json").out)
     assert [p["part"] for p in document["parts"]] == ["all"]

@@ -24,9 +24,11 @@ def test_a_film_is_answered_in_a_table(ce: Command, bundle: Bundle, film: Path) 
 
 
 def test_json_is_the_predictors_own_answer(ce: Command, bundle: Bundle, film: Path) -> None:
-    ran = ce("predict", bundle.folder, film, "--precision", "onnx/fp32", "--threads", 1, "--json")
+    ran = ce(
+        "predict", bundle.folder, film, "--precision", "onnx/int8-static", "--threads", 1, "--json"
+    )
     document = json.loads(ran.out)
-    expected = bundle.predictor(precision="onnx/fp32", threads=1).predict(read_film(film))
+    expected = bundle.predictor(precision="onnx/int8-static", threads=1).predict(read_film(film))
     (answer,) = document["films"]
     assert answer["prediction"]["score"] == expected.score
     assert answer["prediction"]["positive"] == expected.positive
@@ -120,10 +122,10 @@ def test_an_unknown_schema_version_is_refused(ce: Command, bundle: Bundle, film:
 
 
 def test_a_changed_artifact_byte_is_refused(ce: Command, bundle: Bundle, film: Path) -> None:
-    path = bundle.folder / bundle.artifact("onnx/fp32").graphs[0].files[0].path
+    path = bundle.folder / bundle.artifact("onnx/int8-static").graphs[0].files[0].path
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    ran = ce("predict", bundle.folder, film, "--precision", "onnx/fp32")
+    ran = ce("predict", bundle.folder, film, "--precision", "onnx/int8-static")
     assert ran.code == 2
     assert "was changed after conversion" in ran.err

@@ -51,8 +51,11 @@ def test_every_artifact_has_a_cell_for_each_engine_of_its_format(bundle: Bundle)
 
 
 def test_bf16_is_a_row_of_its_own_and_marked(bundle: Bundle) -> None:
-    plain, _ = cells(bundle, (1,))
-    more, _ = cells(bundle, (1,), bf16=True)
+    int8 = bundle.artifact("openvino/int8-static")
+    fp32 = replace(int8, id="openvino/fp32", recipe="fp32", precision="fp32", computes=("f32",))
+    both = replace(bundle, manifest=replace(bundle.manifest, artifacts=(int8, fp32)))
+    plain, _ = cells(both, (1,))
+    more, _ = cells(both, (1,), bf16=True)
     extra = set(more) - set(plain)
     assert {(c.artifact, c.engine, c.compute, c.validated) for c in extra} == {
         ("openvino/fp32", "openvino", "bf16", False)
@@ -153,8 +156,8 @@ def test_what_exceeds_the_budget_is_named(bundle: Bundle) -> None:
 
 @pytest.fixture
 def job(bundle: Bundle) -> Callable[..., Job]:
-    def make(artifact: str = "onnx/fp32", engine: str = "onnxruntime") -> Job:
-        return Job(str(bundle.folder), artifact, "main", engine, "f32", 1, 0.01, 5)
+    def make(artifact: str = "onnx/int8-static", engine: str = "onnxruntime") -> Job:
+        return Job(str(bundle.folder), artifact, "main", engine, "int8", 1, 0.01, 5)
 
     return make
 
@@ -173,7 +176,7 @@ def test_the_worker_answers_one_json_document(job: Callable[..., Job]) -> None:
     done = worker(json.dumps(to_json(job())))
     assert done.returncode == 0, done.stderr
     taken = from_json(Sample, json.loads(done.stdout), "sample")
-    assert taken.compute == "f32"
+    assert taken.compute == "int8"
     assert len(taken.steady_ms) == 5
     assert taken.rss_mb <= taken.peak_rss_mb
 
@@ -187,7 +190,7 @@ def test_the_worker_refuses_in_one_sentence(job: Callable[..., Job]) -> None:
 
 
 def test_a_failing_process_is_an_engine_error(bundle: Bundle) -> None:
-    graph = bundle.artifact("onnx/fp32").graphs[0]
+    graph = bundle.artifact("onnx/int8-static").graphs[0]
     (bundle.folder / graph.files[0].path).write_bytes(b"no model")
-    with pytest.raises(EngineError, match="onnx/fp32 in onnxruntime"):
-        sample(bundle, Cell("onnx/fp32", "onnxruntime", "f32", 1), 0.01, 5)
+    with pytest.raises(EngineError, match="onnx/int8-static in onnxruntime"):
+        sample(bundle, Cell("onnx/int8-static", "onnxruntime", "int8", 1), 0.01, 5)
