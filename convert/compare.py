@@ -1,5 +1,6 @@
 """How far an artifact is from the source model, and what it costs in decisions."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,7 +92,8 @@ def refuse_disparity(
     """Stop where an artifact is not the model that it claims to be.
 
     Raises:
-        ParityError: FP32 farther than 1e-3 from torch, or too few equal decisions.
+        ParityError: FP32 farther than 1e-3 from torch, scores that are no numbers, or too few
+            equal decisions.
     """
     found = parity.max_abs_difference
     if precision == "fp32" and not found <= FP32_TOLERANCE:
@@ -99,6 +101,11 @@ def refuse_disparity(
             f"artifact {artifact_id}: raw scores differ from the source model's by {found:.3g} on "
             f"{parity.n_films} films of {parity.data}, tolerance {FP32_TOLERANCE:g}. Nothing was "
             "written; look for an operation that this format computes otherwise."
+        )
+    if not math.isfinite(found):
+        raise ParityError(
+            f"artifact {artifact_id}: some raw scores are not finite numbers on {parity.n_films} "
+            f"films of {parity.data}. Nothing was written; leave this precision out."
         )
     if not parity.decision_agreement >= min_agreement:
         raise ParityError(

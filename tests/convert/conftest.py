@@ -16,6 +16,11 @@ NAME = "mobilenet-0.25-128"
 PATIENTS = {"train": 16, "select": 10, "guard": 12, "test": 2}
 
 
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLINICEDGE_STATE", str(tmp_path / "state"))
+
+
 @pytest.fixture(scope="session")
 def source() -> Source:
     return load_source(NAME)

@@ -72,6 +72,8 @@ def test_fp32_beyond_the_tolerance_says_both_numbers() -> None:
     broken = replace(far, max_abs_difference=float("nan"))
     with pytest.raises(ParityError, match="nan"):
         refuse_disparity("onnx/fp32", "fp32", broken, 0.9)
+    with pytest.raises(ParityError, match="not finite"):
+        refuse_disparity("tflite/fp16", "fp16", broken, 0.9)
 
 
 def test_a_part_without_one_of_the_labels(
