@@ -62,7 +62,9 @@ def open_server(settings: Settings) -> Server:
     """What the routes need; as `create_app`."""
     check(settings)
     registry = open_models(settings.bundles, settings.wish)
-    own = read_own(settings.film) if settings.film is not None else None
+    own = None
+    if settings.film is not None:
+        own = read_own(settings.film, registry.models[0].voi)
     store = Store(settings.data)
     return Server(
         desk=Desk(store, registry),

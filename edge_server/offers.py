@@ -1,5 +1,6 @@
 """What the page offers to somebody without a film at hand: phantoms, and the film of --film."""
 
+import io
 import threading
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,7 @@ from ..runtime.decoders import check_bytes
 from ..runtime.errors import NotAFilmError, UnknownCaseError
 from ..runtime.film import Film
 from ..runtime.images import decode_film
+from ..runtime.spec import Voi
 
 _PREVIEW_SIDE = 480
 
@@ -23,8 +25,8 @@ class OwnFilm:
     preview: bytes
 
 
-def read_own(path: Path) -> OwnFilm:
-    """Read the film of --film.
+def read_own(path: Path, voi: Voi) -> OwnFilm:
+    """Read the film of --film; `voi` is the grey range that the model's DICOM rules name.
 
     Raises:
         FilmError: it is none, or cannot be read.
@@ -36,12 +38,10 @@ def read_own(path: Path) -> OwnFilm:
         raise NotAFilmError(
             f"cannot read {path}: {err.strerror}. Give a PNG, JPEG or DICOM file with --film."
         ) from err
-    return OwnFilm(path.name, data, _small(decode_film(data, path.name)))
+    return OwnFilm(path.name, data, _small(decode_film(data, path.name, voi)))
 
 
 def _small(film: Film) -> bytes:
-    import io
-
     from PIL import Image
 
     image = Image.fromarray(film.pixels)

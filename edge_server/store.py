@@ -86,7 +86,11 @@ class Store:
             self._lock = _hold(folder / "lock")
         except OSError as err:
             raise _unwritable(folder, err.strerror or str(err)) from err
-        self._engine = _open(folder / "cases.sqlite")
+        try:
+            self._engine = _open(folder / "cases.sqlite")
+        except StoreError:
+            self._lock.close()
+            raise
         self._recover()
 
     def stage(self, case_id: str, data: bytes) -> Staged:
@@ -118,17 +122,15 @@ class Store:
         """
         final = self.folder / new.film.file
         try:
-            made = not final.parent.is_dir()
-            final.parent.mkdir(parents=True, exist_ok=True)
-            _link(staged.path, final)
-            fsync_folder(final.parent)
-            if made:
-                fsync_folder(final.parent.parent)
-                fsync_folder(self.folder)
+            _name(staged.path, final)
+        except OSError as err:
+            self.discard(staged)
+            raise _unwritable(final, err.strerror or str(err)) from err
+        try:
             number = self._insert(staged.case_id, new)
-        except (OSError, sa.exc.SQLAlchemyError) as err:
+        except sa.exc.SQLAlchemyError as err:
             final.unlink(missing_ok=True)
-            staged.path.unlink(missing_ok=True)
+            self.discard(staged)
             raise _unwritable(final, str(getattr(err, "orig", None) or err)) from err
         with suppress(OSError):
             staged.path.unlink(missing_ok=True)
@@ -242,8 +244,12 @@ class Store:
             path.unlink(missing_ok=True)
 
 
-def _link(staged: Path, final: Path) -> None:
-    """Give the bytes their final name; the staged one stays as the mark of an open case."""
+def _name(staged: Path, final: Path) -> None:
+    """Give the bytes their final name, synced; the staged one marks the case as open."""
+    if not final.parent.is_dir():
+        final.parent.mkdir(parents=True, exist_ok=True)
+        fsync_folder(final.parent.parent)
+        fsync_folder(final.parent.parent.parent)
     try:
         os.link(staged, final)
     except FileExistsError:
@@ -251,6 +257,7 @@ def _link(staged: Path, final: Path) -> None:
     except OSError:
         # A memory stick's file system has no links.
         os.replace(staged, final)
+    fsync_folder(final.parent)
 
 
 def _hold(path: Path) -> IO[bytes]:
