@@ -62,9 +62,12 @@ class OpenVinoSession:
     def run(self, tensors: Tensors) -> dict[str, NDArray[np.float32]]:
         """Run once; see `Session.run`."""
         check_input(tensors, self.inputs)
-        feed = {port: to_native(tensors[name], b) for name, port, b in self._in}
-        values = self._request.infer(feed, share_inputs=True)
-        return {name: from_native(values[port], b) for name, port, b in self._out}
+        # Into and out of the request's own memory: a dict of arrays costs 40 us a run.
+        tensor_of = self._request.get_tensor
+        for name, port, b in self._in:
+            np.copyto(tensor_of(port).data, to_native(tensors[name], b))
+        self._request.infer()
+        return {name: from_native(np.array(tensor_of(port).data), b) for name, port, b in self._out}
 
 
 def _report(compiled: Any, device: str, options: SessionOptions) -> SessionReport:
