@@ -264,7 +264,8 @@ async function start() {
     byId("model-name").textContent = page.model.name;
     redraw();
     await loadCases();
-    await openAddress();
+    // Whoever was quicker than the list is not thrown back to the start.
+    if (location.hash && now.turn === 0) await openAddress();
   } catch (error) { fail(error); }
 }
 
