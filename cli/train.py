@@ -51,8 +51,9 @@ def _show(card: "Card", folder: Path) -> None:
     from ..runtime.predictions import CAUTION
 
     table = Table(title=f"{card.name}, threshold {card.threshold:.4f}")
-    for column in ("films", "n", "accuracy %", "sensitivity %", "specificity %", "AUC"):
-        table.add_column(column)
+    table.add_column("films")
+    for column in ("n", "accuracy %", "sens. %", "spec. %", "AUC"):
+        table.add_column(column, no_wrap=True)
     for row in card.measured:
         f = row.figures
         shares = (percent(f.accuracy), percent(f.sensitivity), percent(f.specificity))
