@@ -52,20 +52,7 @@ def compare(
     own, _ = _threshold(spec, measured.select, select, fallback)
     scores = positive_scores(spec, measured.guard)
     flips = int(np.sum((scores >= own) != (positive_scores(spec, source[1].logits) >= theirs)))
-    difference = np.abs(measured.guard.astype(np.float64) - source[1].logits)
-    n = len(scores)
-    parity = Parity(
-        data=guard.data,
-        n_films=n,
-        max_abs_difference=round(float(difference.max()), _DIGITS),
-        mean_abs_difference=round(float(difference.mean()), _DIGITS),
-        cosine=round(cosine(measured.guard, source[1].logits), _DIGITS),
-        features_cosine=(
-            None if measured.features_cosine is None else round(measured.features_cosine, _DIGITS)
-        ),
-        decision_agreement=(n - flips) / n,
-        decision_flips=flips,
-    )
+    parity = _parity(measured, source[1].logits, guard, flips)
     threshold = Threshold(
         artifact=artifact.artifact_id,
         compute=artifact.compute,
@@ -77,6 +64,22 @@ def compare(
         n_films=len(select.pixels),
     )
     return Comparison(parity, threshold, _accuracy(scores, own, guard, artifact.compute))
+
+
+def _parity(measured: Measured, theirs: NDArray[np.float32], guard: FilmSet, flips: int) -> Parity:
+    difference = np.abs(measured.guard.astype(np.float64) - theirs)
+    maps = measured.features_cosine
+    n = len(theirs)
+    return Parity(
+        data=guard.data,
+        n_films=n,
+        max_abs_difference=round(float(difference.max()), _DIGITS),
+        mean_abs_difference=round(float(difference.mean()), _DIGITS),
+        cosine=round(cosine(measured.guard, theirs), _DIGITS),
+        features_cosine=None if maps is None else round(maps, _DIGITS),
+        decision_agreement=(n - flips) / n,
+        decision_flips=flips,
+    )
 
 
 def positive_scores(spec: ModelSpec, logits: NDArray[np.float32]) -> NDArray[np.float64]:
