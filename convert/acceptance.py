@@ -109,8 +109,9 @@ def _phantoms() -> list[Phantom]:
     pool = [sample(_POOL_SEED + i) for i in range(_POOL)]
     few = pool[:_EXTREMES]
     ill = [replace(p, opacity=1.0, haze=1.0, extent=0.24, contrast=0.7, exposure=0.6) for p in few]
-    well = [replace(p, opacity=0.0, haze=0.0, heart_size=0.8, contrast=1.2) for p in few]
-    return [*pool, *ill, *well]
+    well = [replace(p, opacity=0.0, haze=0.0, heart_size=0.8, contrast=1.2, ribs=1.5) for p in few]
+    wide = [replace(p, lung_size=1.1) for p in well]
+    return [*pool, *ill, *well, *wide]
 
 
 def targets(threshold: float) -> tuple[float, ...]:
