@@ -18,7 +18,7 @@ help: ## what there is to make
 
 demo: $(DEMO_VENV)/.installed ## serve the demo bundle on http://127.0.0.1:8080 (FILM=path for your own film)
 	$(DEMO_VENV)/bin/clinicedge verify $(DEMO_BUNDLE)
-	$(DEMO_VENV)/bin/clinicedge serve $(DEMO_BUNDLE) --port $(PORT) $(if $(FILM),--film "$(FILM)")
+	$(DEMO_VENV)/bin/clinicedge serve $(DEMO_BUNDLE) --port $(PORT) $(if $(FILM),--film "$(FILM)") || [ $$? -eq 130 ] # Ctrl+C
 
 test: $(DEV_VENV)/.installed ## install what the tests need and run them
 	$(DEV_VENV)/bin/python -m pytest $(PYTEST_ARGS)
