@@ -12,7 +12,7 @@ PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 DEFAULTS: dict[str, str] = {"fp32": "fp32", "fp16": "fp16", "int8": "int8-static"}
 COMPUTE: dict[Precision, Compute] = {"fp32": "f32", "fp16": "f32", "int8": "int8"}
 # Counted up when a recipe changes what it makes, so that old work is not reused.
-REVISION = 1
+REVISION = 2
 TOOLS: dict[Format, tuple[str, ...]] = {
     "onnx": ("torch", "onnx", "onnxscript", "onnxruntime"),
     "tflite": ("torch", "litert-torch", "litert-converter", "ai-edge-litert", "ai-edge-quantizer"),
