@@ -7,10 +7,10 @@ from functools import cached_property
 from pathlib import Path
 
 from ..runtime import phantom
-from ..runtime.decoders import check_bytes
 from ..runtime.errors import NotAFilmError, UnknownCaseError
 from ..runtime.film import Film
 from ..runtime.images import decode_film
+from ..runtime.limits import check_bytes
 from ..runtime.spec import Voi
 
 _PREVIEW_SIDE = 480

@@ -2,44 +2,22 @@
 
 import io
 import re
-import struct
-import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import colour
-from .errors import DamagedFilmError, FilmError, FilmSizeError, NotAFilmError
+from .errors import DamagedFilmError, FilmError, NotAFilmError
 from .files import sha256_bytes
 from .film import Film, FilmFormat, FilmSource
+from .limits import BROKEN, check_bytes, check_size
 from .quiet import ignore_warnings_of
 from .spec import Voi
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-MAX_BYTES = 128 * 1024 * 1024
-MAX_PIXELS = 8192 * 8192
-MAX_SIDE = 16384
-MIN_SIDE = 32
-
-# What a parser raises on bytes that are not what they should be.
-BROKEN = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
 _EXPECTED = "Give a PNG, JPEG or DICOM file of one radiograph."
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND\xaeB`\x82"
@@ -97,37 +75,6 @@ def decode(data: bytes, name: str, voi: Voi = "file") -> Film:
     if data[128:132] == b"DICM" or _BARE_DICOM.match(data):
         return _decode_dicom(data, name, voi)
     raise NotAFilmError(f"'{name}' is {_kind(data)}. {_EXPECTED}")
-
-
-def check_bytes(count: int, name: str) -> None:
-    """Refuse a file by its length.
-
-    Raises:
-        FilmSizeError: longer than MAX_BYTES.
-    """
-    if count > MAX_BYTES:
-        raise FilmSizeError(
-            f"'{name}' has {count / 2**20:.0f} MB; a film has at most {MAX_BYTES // 2**20} MB. "
-            "Export the film alone, at the detector's own resolution or less."
-        )
-
-
-def check_size(height: int, width: int, name: str) -> None:
-    """Refuse a film by the size that its header declares, before any pixel is decoded.
-
-    Raises:
-        FilmSizeError: a side below MIN_SIDE or above MAX_SIDE, or more than MAX_PIXELS.
-    """
-    if min(height, width) < MIN_SIDE:
-        raise FilmSizeError(
-            f"'{name}' is {width} x {height} pixels; a film has at least {MIN_SIDE} a side. "
-            "Send the full picture, not a thumbnail."
-        )
-    if max(height, width) > MAX_SIDE or height * width > MAX_PIXELS:
-        raise FilmSizeError(
-            f"'{name}' declares {width} x {height} pixels; a film has at most {MAX_SIDE} a side "
-            f"and {MAX_PIXELS // 10**6} million in all. Export it at a lower resolution."
-        )
 
 
 def _kind(data: bytes) -> str:

@@ -23,10 +23,10 @@ from pydicom.uid import (
 )
 
 from . import colour
-from .decoders import BROKEN, MAX_BYTES, check_size
 from .errors import DamagedFilmError, FilmError, FilmSizeError, NotAFilmError
 from .files import sha256_bytes
 from .film import Film, FilmSource
+from .limits import BROKEN, MAX_BYTES, check_size
 from .quiet import ignore_warnings_of
 from .spec import Voi
 

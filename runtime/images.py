@@ -20,7 +20,7 @@ def read_film(path: Path, voi: Voi = "file") -> Film:
     Raises:
         FilmError: what `decode_film` raises, or the file cannot be read.
     """
-    from .decoders import check_bytes
+    from .limits import check_bytes
 
     try:
         check_bytes(path.stat().st_size, path.name)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from clinicedge.runtime import decoders, phantom
+from clinicedge.runtime import limits, phantom
 from clinicedge.runtime.decoders import decode
 from clinicedge.runtime.errors import (
     DamagedFilmError,
@@ -232,7 +232,7 @@ def test_a_real_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_too_many_bytes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(decoders, "MAX_BYTES", 1000)
+    monkeypatch.setattr(limits, "MAX_BYTES", 1000)
     path = tmp_path / "large.png"
     path.write_bytes(bytes(1001))
     with pytest.raises(FilmSizeError, match=r"'large.png' has"):
