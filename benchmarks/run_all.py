@@ -30,6 +30,7 @@ def main() -> None:
     for script in sorted(HERE.glob("*.py")):
         if script.name == Path(__file__).name:
             continue
+        print(f"running {script.stem} …", file=sys.stderr, flush=True)
         code, said = run(script, options.json)
         if code != 0:
             failed.append(script.stem)
