@@ -1,7 +1,6 @@
 """Augmentation of a batch at once; the result is uint8 again, so the last step stays shared."""
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -23,12 +22,10 @@ def to_input(pixels: Tensor, spec: InputSpec) -> Tensor:
     return torch.stack(planes, dim=1).contiguous(memory_format=torch.channels_last)
 
 
-def augment(
-    pixels: Tensor, how: Augmentation, generator: torch.Generator, side: int | None = None
-) -> Tensor:
-    """Change uint8 films (N, H, W) at random; returns uint8, (N, side, side) where given."""
+def augment(pixels: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+    """Change uint8 films (N, H, W) at random; returns uint8 (N, H, W)."""
     x = pixels.to(torch.float32).unsqueeze(1) / 255.0
-    x = _geometry(x, how, generator, (side, side) if side else x.shape[2:])
+    x = _geometry(x, how, generator)
     x = _exposure(x, how, generator)
     x = _cover(x, how, generator)
     return (x.squeeze(1) * 255.0).round_().clamp_(0, 255).to(torch.uint8)
@@ -38,9 +35,7 @@ def _uniform(n: int, half: float, generator: torch.Generator) -> Tensor:
     return (torch.rand(n, generator=generator) * 2 - 1) * half
 
 
-def _geometry(
-    x: Tensor, how: Augmentation, generator: torch.Generator, size: Sequence[int]
-) -> Tensor:
+def _geometry(x: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
     n = x.shape[0]
     angle = _uniform(n, math.radians(how.rotation_deg), generator)
     zoom = torch.exp(_uniform(n, math.log1p(how.scale), generator))
@@ -56,7 +51,7 @@ def _geometry(
         ],
         dim=1,
     )
-    grid = functional.affine_grid(theta, [n, 1, *size], align_corners=False)
+    grid = functional.affine_grid(theta, list(x.shape), align_corners=False)
     return functional.grid_sample(x, grid, align_corners=False)
 
 

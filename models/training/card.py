@@ -155,8 +155,6 @@ def _making(card: Card) -> str:
         f"{recipe['label_smoothing']:g}, averaged weights ({recipe['ema_decay']:g}), "
         f"{card.epochs} epochs, epoch {card.kept_epoch} kept (lowest loss on *select*).",
     ]
-    if recipe.get("growing"):
-        lines.append("Small films first, the full size for the last epochs.")
     lines += [
         "Augmentation: rotation, shift, zoom, aspect, left-right flip, exposure, sharpness, "
         "noise, blank margins and boxes (no vertical flip).",

@@ -3,8 +3,6 @@
 import math
 from dataclasses import dataclass, replace
 
-from ..zoo import spec
-
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -43,8 +41,8 @@ class Augmentation:
 class Recipe:
     """One training run.
 
-    `patience`: epochs without a better select loss before it stops. `growing`: begin with small
-    films (a third of the multiply-adds) and end with the network's own size.
+    `warmup`: share of all steps in which the learning rate rises. `patience`: epochs without a
+    better select loss before it stops.
     """
 
     epochs: int
@@ -57,7 +55,6 @@ class Recipe:
     patience: int = 10
     seed: int = 20180209
     checkpoint_minutes: float = 5.0
-    growing: bool = False
     max_steps: int | None = None
     augmentation: Augmentation = Augmentation()
 
@@ -71,24 +68,20 @@ class Recipe:
             along = (step - rise) / max(1, steps - rise)
         return end + (start - end) * (1 + math.cos(math.pi * min(along, 1.0))) / 2
 
-    def side(self, epoch: int, full: int) -> int:
-        """Side of the square training films in pixels, a multiple of 32 or `full`."""
-        if not self.growing:
-            return full
-        along = epoch / self.epochs
-        share = next((s for end, s in _GROWTH if along < end), 1.0)
-        return full if share == 1.0 else max(32, 32 * round(share * full / 32))
 
-
-# (until this share of the epochs, this share of the side)
-_GROWTH = ((0.3, 0.6), (0.55, 0.75))
-_EPOCHS = {"mobilenet-0.25-128": 40, "mobilenet-0.5-160": 30, "mobilenet-1.0-224": 12}
+# (epochs, warmup) of the weights that ship; the widest had no GPU and little time.
+_CYCLES = {
+    "mobilenet-0.25-128": (40, 0.25),
+    "mobilenet-0.5-160": (30, 0.25),
+    "mobilenet-1.0-224": (9, 1 / 3),
+}
+_USUAL = (24, 0.25)
 
 
 def recipe_for(name: str, epochs: int | None = None, quick: bool = False) -> Recipe:
     """The recipe of a model. `quick` stops after a few steps an epoch, to try the machinery."""
-    growing = spec(name).input.height >= 160
-    recipe = Recipe(epochs=epochs or _EPOCHS.get(name, 24), growing=growing)
+    usual, warmup = _CYCLES.get(name, _USUAL)
+    recipe = Recipe(epochs=epochs or usual, warmup=warmup)
     if quick:
         recipe = replace(recipe, epochs=epochs or 2, batch=8, max_steps=3)
     return recipe

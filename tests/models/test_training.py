@@ -71,8 +71,6 @@ def test_augmented_films_are_films_and_the_seed_decides() -> None:
     assert once(1).shape == pixels.shape
     assert torch.equal(once(1), once(1))
     assert not torch.equal(once(1), once(2))
-    small = augment(pixels, Augmentation(), torch.Generator().manual_seed(1), side=32)
-    assert small.shape == (6, 32, 32)
 
 
 def test_no_film_is_turned_upside_down() -> None:
@@ -100,14 +98,6 @@ def test_one_cycle_up_and_down() -> None:
     top = rates.index(max(rates))
     assert rates[:top] == sorted(rates[:top])
     assert rates[top:] == sorted(rates[top:], reverse=True)
-
-
-def test_growing_films_end_at_full_size() -> None:
-    recipe = Recipe(epochs=16, growing=True)
-    sides = [recipe.side(epoch, 224) for epoch in range(16)]
-    assert sides == sorted(sides)
-    assert (sides[0], sides[-1]) == (128, 224)
-    assert all(side % 32 == 0 for side in sides)
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(data: Path, tmp_path: Path) -> None:
