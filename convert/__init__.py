@@ -5,13 +5,13 @@
     print(done.folder)
 
 Stages, one file each, in the order the work runs: zoo_source, films, exporting (onnx_files,
-tflite_files, openvino_files), running, compare, acceptance, writing; pipeline joins them.
+tflite_files, openvino_files), running, compare, acceptance, writing; conversion joins them.
 """
 
 from pathlib import Path
 
+from .conversion import check_request, convert_model
 from .options import Conversion, ConvertOptions, Progress
-from .pipeline import check_request, convert_model
 from .recipes import FORMATS, PRECISIONS
 from .source import Source
 

@@ -74,18 +74,25 @@ class ConversionFilms:
         return self.guard.positives is not None
 
 
-def gather(spec: ModelSpec, data: Path | None, calibration_films: int) -> ConversionFilms:
+def gather(
+    spec: ModelSpec, data: Path | None, calibration_films: int, trained: DataHygiene | None
+) -> ConversionFilms:
     """Films of a data folder, or phantom films where there is none. Test parts are not read.
+
+    Args:
+        trained: the patients that trained the weights, None where unknown.
 
     Raises:
         DataError: the folder cannot be used, or has too few films in a part.
-        OverlapError: a patient is in two parts.
+        OverlapError: a patient is in two parts, or trained the weights and would judge them.
     """
+    known = () if trained is None else (trained,)
     if data is None:
-        return _phantom_films(spec.input, calibration_films)
+        return _phantom_films(spec.input, calibration_films, known)
     output = spec.output("logits")
     dataset = read_dataset(data, output.labels)
     _refuse_overlaps(dataset)
+    _refuse_trained(dataset, trained)
     positive = output.positive_label or output.labels[-1]
     chosen = draw_calibration(dataset.part("train").films, calibration_films)
     parts = {
@@ -101,9 +108,8 @@ def gather(spec: ModelSpec, data: Path | None, calibration_films: int) -> Conver
                 "Give a larger data folder."
             )
     made = {p: _read(dataset.name, f, positive, spec.input) for p, f in parts.items()}
-    return ConversionFilms(
-        made["train"], made["select"], made["guard"], (dataset.hygiene_record(),)
-    )
+    hygiene = tuple(dict.fromkeys((*known, dataset.hygiene_record())))
+    return ConversionFilms(made["train"], made["select"], made["guard"], hygiene)
 
 
 def draw_calibration(films: Sequence[DataFilm], count: int) -> tuple[DataFilm, ...]:
@@ -138,6 +144,14 @@ def _refuse_overlaps(dataset: Dataset) -> None:
             refuse_overlap(keys, other_keys, (f"part '{one}'", f"part '{other}'"))
 
 
+def _refuse_trained(dataset: Dataset, trained: DataHygiene | None) -> None:
+    """Thresholds and parity on films that the network learned by heart would flatter it."""
+    for used in trained.parts if trained is not None else ():
+        for part in ("select", "guard") if used.part == "train" else ():
+            names = (f"the films of {dataset.name} for '{part}'", "those that trained the weights")
+            refuse_overlap(dataset.part(part).key_hashes(), used.patient_keys.split(), names)
+
+
 def _read(data: str, films: Sequence[DataFilm], positive: str, spec: InputSpec) -> FilmSet:
     pixels = np.empty((len(films), spec.height, spec.width), np.uint8)
     for i, film in enumerate(films):
@@ -157,7 +171,9 @@ def phantom_pixels(drawn: Phantom, spec: InputSpec) -> NDArray[np.uint8]:
     return draw(replace(drawn, height=spec.height, width=round(spec.height * 4 / 3))).pixels
 
 
-def _phantom_films(spec: InputSpec, calibration_films: int) -> ConversionFilms:
+def _phantom_films(
+    spec: InputSpec, calibration_films: int, hygiene: tuple[DataHygiene, ...]
+) -> ConversionFilms:
     def part(name: Part, count: int) -> FilmSet:
         seeds = [_PHANTOM_SEED[name] + i for i in range(count)]
         pixels = np.stack([resize(phantom_pixels(sample(seed), spec), spec) for seed in seeds])
@@ -168,5 +184,5 @@ def _phantom_films(spec: InputSpec, calibration_films: int) -> ConversionFilms:
         part("train", min(calibration_films, _PHANTOM_FILMS)),
         part("select", _PHANTOM_FILMS),
         part("guard", _PHANTOM_FILMS),
-        (),
+        hygiene,
     )

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import ConversionError
-from ..runtime.manifest import LinearHead, TensorSpec
+from ..runtime.manifest import DataHygiene, LinearHead, TensorSpec
 from ..runtime.spec import ModelSpec
 from .films import FilmSet
 
@@ -27,6 +27,7 @@ class Source:
         weights_date: ISO 8601, when the weights were trained.
         training_data: one sentence.
         threshold: set on data when the model was trained, None where unknown.
+        hygiene: the patients that training used and for what, None where unknown.
     """
 
     spec: ModelSpec
@@ -36,6 +37,7 @@ class Source:
     weights_date: str
     training_data: str
     threshold: float | None = None
+    hygiene: DataHygiene | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from ..models import weights, zoo
-from ..runtime.errors import CheckpointError
+from ..runtime.errors import CheckpointError, SchemaError
 from ..runtime.files import sha256_file
+from ..runtime.manifest import DataHygiene
+from ..runtime.records import from_json
 from .source import Source
 
 NOT_RECORDED = "not recorded"
@@ -18,6 +20,7 @@ class _Card:
     date: str
     training_data: str
     threshold: float | None
+    hygiene: DataHygiene | None
 
 
 def load_source(name: str, folders: tuple[Path, ...] = ()) -> Source:
@@ -42,21 +45,25 @@ def load_source(name: str, folders: tuple[Path, ...] = ()) -> Source:
         weights_date=card.date,
         training_data=card.training_data,
         threshold=card.threshold,
+        hygiene=card.hygiene,
     )
 
 
 def _read_card(path: Path, weights_sha256: str) -> _Card:
     """What the card says; weights without a card are the user's own affair."""
     if not path.is_file():
-        return _Card(NOT_RECORDED, NOT_RECORDED, None)
+        return _Card(NOT_RECORDED, NOT_RECORDED, None, None)
     try:
         raw: dict[str, Any] = json.loads(path.read_bytes())
         named, threshold = raw["weights_sha256"], float(raw["threshold"])
-        data = f"{raw['data']}: " + ", ".join(
-            f"{p['part']} {p['n_films']} films of {p['n_patients']} patients" for p in raw["parts"]
+        used = {"data": raw["data"], "split": raw["split"], "parts": raw["parts"]}
+        hygiene = from_json(DataHygiene, used, path.name)
+        counts = ", ".join(
+            f"{p.part} {p.n_films} films of {p.n_patients} patients" for p in hygiene.parts
         )
-        card = _Card(str(raw["date"]), f"{data}; split {raw['split']}", threshold)
-    except (OSError, ValueError, KeyError, TypeError) as err:
+        told = f"{hygiene.data}: {counts}; split {hygiene.split}"
+        card = _Card(str(raw["date"]), told, threshold, hygiene)
+    except (OSError, ValueError, KeyError, TypeError, SchemaError) as err:
         raise CheckpointError(
             f"cannot read the card {path}: {err!r}. Restore it, or move it away to convert "
             "weights without a card."

@@ -3,18 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ...runtime.manifest import Accuracy, Figure
+from ...runtime.manifest import Accuracy, DataPart, Figure
 from ...runtime.predictions import CAUTION
 from ...runtime.spec import ModelSpec
-
-
-@dataclass(frozen=True)
-class PartCount:
-    """How many films and patients a part of the split has."""
-
-    part: str
-    n_films: int
-    n_patients: int
 
 
 @dataclass(frozen=True)
@@ -27,7 +18,11 @@ class Measured:
 
 @dataclass(frozen=True)
 class Card:
-    """What NAME.json holds and NAME.md says. `date` is the day the training ended, ISO 8601."""
+    """What NAME.json holds and NAME.md says.
+
+    `date` is the day the training ended, ISO 8601. `parts` carry the hashed patient keys, so
+    that a conversion and an evaluation can refuse patients that the weights have seen.
+    """
 
     name: str
     version: str
@@ -38,7 +33,7 @@ class Card:
     mult_adds: int
     data: str
     split: str
-    parts: tuple[PartCount, ...]
+    parts: tuple[DataPart, ...]
     threshold: float
     threshold_rule: str
     threshold_n_films: int

@@ -21,7 +21,7 @@ from ...runtime.records import dump_bytes
 from ...runtime.spec import InputSpec, ModelSpec
 from .. import weights
 from ..zoo import build, entry, spec
-from .card import Card, Measured, PartCount, render
+from .card import Card, Measured, render
 from .curves import draw_curves
 from .state import RunState
 
@@ -132,7 +132,7 @@ def _card(
         mult_adds=figures.cost.mult_adds,
         data=data.name,
         split=SPLIT_RULE,
-        parts=tuple(PartCount(p.part, p.n_films, p.n_patients) for p in data.hygiene()),
+        parts=data.hygiene(),
         threshold=threshold.value,
         threshold_rule=threshold.rule,
         threshold_n_films=threshold.n_films,

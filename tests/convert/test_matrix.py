@@ -118,7 +118,8 @@ def test_int8_says_what_set_its_ranges_and_what_stayed_in_float(bundle: Bundle) 
 
 
 def test_patients_are_in_one_part_and_only_as_hashes(bundle: Bundle) -> None:
-    (data,) = bundle.manifest.data
+    trained, data = bundle.manifest.data
+    assert trained.data == "kermany224"
     keys = [key for part in data.parts for key in part.patient_keys.split()]
     assert len(keys) == len(set(keys)) == sum(p.n_patients for p in data.parts)
     assert {p.part for p in data.parts} == {"train", "select", "guard", "test", "official-test"}

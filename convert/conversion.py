@@ -120,7 +120,8 @@ class _Work:
 
     @cached_property
     def _films(self) -> ConversionFilms:
-        return gather(self._spec, self._options.data, self._options.calibration_films)
+        options = self._options
+        return gather(self._spec, options.data, options.calibration_films, self._source.hygiene)
 
     @cached_property
     def _source_outputs(self) -> tuple[Outputs, Outputs]:
