@@ -25,7 +25,7 @@ from .records import UNSURE, Case, film_record, prediction_json
 from .store import NewCase, Store
 
 Form = Literal["alpha", "overlay", "json"]
-_SUFFIX = {"png": "png", "jpeg": "jpg", "dicom": "dcm"}
+_BEGINNINGS = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpg"}
 _MAX_NAME = 120
 # The map has a few dozen values; a layer of this many pixels a side shows every one.
 _LAYER_SIDE = 512
@@ -59,9 +59,10 @@ class Desk:
         """
         model = self.registry.get(upload.model)
         opinion = _opinion(upload.first_opinion, model)
-        case_id = uuid.uuid4().hex
+        case_id, now = uuid.uuid4().hex, datetime.now(UTC)
+        file = f"films/{now:%Y-%m}/{case_id}.{_suffix(upload.data)}"
         # Syncing takes about as long as decoding, so both run at once.
-        staging = self._disk.submit(self.store.stage, case_id, upload.data)
+        staging = self._disk.submit(self.store.stage, case_id, file, upload.data)
         try:
             film = decode_film(upload.data, clean_name(upload.name), model.voi)
             answer = prediction_json(model.predict(film))
@@ -69,8 +70,6 @@ class Desk:
             with suppress(OutputError):
                 self.store.discard(staging.result())
             raise
-        now = datetime.now(UTC)
-        file = f"films/{now:%Y-%m}/{case_id}.{_SUFFIX[film.source.format]}"
         record = film_record(film, file, len(upload.data), model.voi)
         created = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return self.store.add(staging.result(), NewCase(created, record, opinion, (answer,)))
@@ -149,6 +148,11 @@ def clean_name(name: str) -> str:
     """The file's own name, without folders and control characters, at most 120 long."""
     last = re.split(r"[/\\]", name)[-1]
     return "".join(c for c in last if c.isprintable())[:_MAX_NAME] or "film"
+
+
+def _suffix(data: bytes) -> str:
+    """The suffix that fits the first bytes; whatever is no picture can only be DICOM."""
+    return next((s for begin, s in _BEGINNINGS.items() if data.startswith(begin)), "dcm")
 
 
 def _opinion(given: str | None, model: Served) -> str | None:

@@ -51,10 +51,14 @@ _predictions = sa.Table(
 
 @dataclass(frozen=True)
 class Staged:
-    """A film's bytes on the disk, synced, that no row names yet."""
+    """A film's bytes on the disk, synced, under a final name that no row has yet.
+
+    `mark` in `incoming` says so: what still has one after a kill was never acknowledged.
+    """
 
     case_id: str
-    path: Path
+    mark: Path
+    final: Path
 
 
 @dataclass(frozen=True)
@@ -93,26 +97,27 @@ class Store:
             raise
         self._recover()
 
-    def stage(self, case_id: str, data: bytes) -> Staged:
-        """Write and sync a film's bytes; neither a case nor in `films` yet.
+    def stage(self, case_id: str, file: str, data: bytes) -> Staged:
+        """Write and sync a film's bytes to `file`, relative to the folder; not yet a case.
 
         Raises:
-            OutputError: no space, or not writable.
+            OutputError: no space, or not writable; nothing is left of it.
         """
-        path = self._incoming / case_id
+        staged = Staged(case_id, self._incoming / case_id, self.folder / file)
         try:
-            with path.open("wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
+            _write_synced(staged.mark, data)
+            _name(staged.mark, staged.final)
         except OSError as err:
-            path.unlink(missing_ok=True)
-            raise _unwritable(path, err.strerror or str(err)) from err
-        return Staged(case_id, path)
+            with suppress(OSError):
+                staged.mark.unlink(missing_ok=True)
+            raise _unwritable(staged.final, err.strerror or str(err)) from err
+        return staged
 
     def discard(self, staged: Staged) -> None:
         """Forget a staged film: it was refused."""
-        staged.path.unlink(missing_ok=True)
+        with suppress(OSError):
+            staged.final.unlink(missing_ok=True)
+            staged.mark.unlink(missing_ok=True)
 
     def add(self, staged: Staged, new: NewCase) -> Case:
         """Make a staged film a case; when this returns it survives a power cut.
@@ -120,20 +125,13 @@ class Store:
         Raises:
             OutputError: it could not be kept; nothing is left of it.
         """
-        final = self.folder / new.film.file
-        try:
-            _name(staged.path, final)
-        except OSError as err:
-            self.discard(staged)
-            raise _unwritable(final, err.strerror or str(err)) from err
         try:
             number = self._insert(staged.case_id, new)
         except sa.exc.SQLAlchemyError as err:
-            final.unlink(missing_ok=True)
             self.discard(staged)
-            raise _unwritable(final, str(getattr(err, "orig", None) or err)) from err
+            raise _unwritable(self.folder, str(getattr(err, "orig", None) or err)) from err
         with suppress(OSError):
-            staged.path.unlink(missing_ok=True)
+            staged.mark.unlink(missing_ok=True)
         return Case(
             staged.case_id, number, new.created, new.film, new.first_opinion, new.predictions
         )
@@ -242,6 +240,18 @@ class Store:
                 for orphan in (self.folder / "films").glob(f"*/{path.name}.*"):
                     orphan.unlink(missing_ok=True)
             path.unlink(missing_ok=True)
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    # Few calls, each of which lets the thread that decodes the film go on.
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(handle, view) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _name(staged: Path, final: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from clinicedge.edge_server.records import FilmRecord
-from clinicedge.edge_server.store import NewCase, Store
+from clinicedge.edge_server.store import NewCase, Staged, Store
 from clinicedge.runtime.errors import OutputError, StoreError, UnknownCaseError
 
 REPORT = {"bundle_id": "b", "artifact_sha256": "a"}
@@ -18,6 +18,10 @@ def new(case_id: str) -> NewCase:
     return NewCase("2026-11-21T08:00:00.000Z", film, "unsure", ({"report": REPORT},))
 
 
+def stage(store: Store, case_id: str, month: str = "2026-11") -> Staged:
+    return store.stage(case_id, f"films/{month}/{case_id}.png", b"film")
+
+
 def files(folder: Path) -> list[str]:
     found = [*folder.glob("films/*/*"), *folder.glob("incoming/*")]
     return sorted(p.relative_to(folder).as_posix() for p in found)
@@ -25,7 +29,7 @@ def files(folder: Path) -> list[str]:
 
 def test_a_case_survives_closing(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    made = store.add(store.stage("one", b"film"), new("one"))
+    made = store.add(stage(store, "one"), new("one"))
     store.close()
     again = Store(tmp_path)
     assert again.get("one") == made
@@ -37,11 +41,11 @@ def test_a_case_survives_closing(tmp_path: Path) -> None:
 
 def test_what_was_never_acknowledged_is_cleared_at_the_next_start(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.add(store.stage("kept", b"film"), new("kept"))
-    store.stage("staged", b"half")
+    store.add(stage(store, "kept"), new("kept"))
     # Killed between the film's final name and its row.
-    (tmp_path / "films" / "2026-11" / "linked.png").write_bytes(b"film")
-    (tmp_path / "incoming" / "linked").write_bytes(b"film")
+    stage(store, "staged")
+    # Killed while the film was being written.
+    (tmp_path / "incoming" / "half").write_bytes(b"fi")
     # Killed between the row and the end of the request.
     (tmp_path / "incoming" / "kept").write_bytes(b"film")
     store.close()
@@ -71,18 +75,12 @@ def test_the_database_syncs_every_commit(tmp_path: Path) -> None:
 
 def test_a_row_that_cannot_be_written_takes_its_film_along(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.add(store.stage("one", b"film"), new("one"))
+    store.add(stage(store, "one"), new("one"))
     with pytest.raises(OutputError, match="UNIQUE"):
-        store.add(store.stage("one", b"film"), replace_file(new("one"), "films/2026-12/one.png"))
+        store.add(stage(store, "one", "2026-12"), new("one"))
     assert files(tmp_path) == ["films/2026-11/one.png"]
     assert store.count() == 1
     store.close()
-
-
-def replace_file(case: NewCase, file: str) -> NewCase:
-    from dataclasses import replace
-
-    return replace(case, film=replace(case.film, file=file))
 
 
 def test_only_one_server_holds_a_folder(tmp_path: Path) -> None:
