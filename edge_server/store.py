@@ -104,20 +104,20 @@ class Store:
             OutputError: no space, or not writable; nothing is left of it.
         """
         staged = Staged(case_id, self._incoming / case_id, self.folder / file)
+        if staged.final.exists():
+            raise _unwritable(staged.final, "a film of that name is there")
         try:
-            _write_synced(staged.mark, data)
-            _name(staged.mark, staged.final)
+            _write_synced(staged, data)
         except OSError as err:
-            with suppress(OSError):
-                staged.mark.unlink(missing_ok=True)
+            self.discard(staged)
             raise _unwritable(staged.final, err.strerror or str(err)) from err
         return staged
 
     def discard(self, staged: Staged) -> None:
         """Forget a staged film: it was refused."""
-        with suppress(OSError):
-            staged.final.unlink(missing_ok=True)
-            staged.mark.unlink(missing_ok=True)
+        for path in (staged.final, staged.mark):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
     def add(self, staged: Staged, new: NewCase) -> Case:
         """Make a staged film a case; when this returns it survives a power cut.
@@ -242,32 +242,34 @@ class Store:
             path.unlink(missing_ok=True)
 
 
-def _write_synced(path: Path, data: bytes) -> None:
+def _write_synced(staged: Staged, data: bytes) -> None:
+    """Write the bytes, give them their final name, then sync both at once."""
     # Few calls, each of which lets the thread that decodes the film go on.
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    handle = os.open(staged.mark, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         view = memoryview(data)
         while view:
             view = view[os.write(handle, view) :]
+        _name(staged.mark, staged.final)
         os.fsync(handle)
     finally:
         os.close(handle)
+    fsync_folder(staged.final.parent)
 
 
-def _name(staged: Path, final: Path) -> None:
-    """Give the bytes their final name, synced; the staged one marks the case as open."""
+def _name(mark: Path, final: Path) -> None:
+    """Give whole bytes their final name; the other one marks the case as open."""
     if not final.parent.is_dir():
         final.parent.mkdir(parents=True, exist_ok=True)
         fsync_folder(final.parent.parent)
         fsync_folder(final.parent.parent.parent)
     try:
-        os.link(staged, final)
+        os.link(mark, final)
     except FileExistsError:
         raise
     except OSError:
         # A memory stick's file system has no links.
-        os.replace(staged, final)
-    fsync_folder(final.parent)
+        os.replace(mark, final)
 
 
 def _hold(path: Path) -> IO[bytes]:

@@ -15,6 +15,8 @@ import httpx
 import pytest
 
 from clinicedge.edge_server.cases import png
+from clinicedge.edge_server.serving import bind
+from clinicedge.edge_server.settings import Settings
 from clinicedge.runtime import CAUTION, decode_film, phantom
 
 COMMAND = (sys.executable, "-c", "from clinicedge.cli import main; main()", "serve")
@@ -210,3 +212,17 @@ def test_neither_a_trainer_nor_a_converter_is_loaded() -> None:
         [sys.executable, "-c", LOADED], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_answers_do_not_wait_for_fuller_packets(tiny_bundle: Path, tmp_path: Path) -> None:
+    settings = Settings((tiny_bundle,), tmp_path / "cases", port=0)
+    with bind(settings) as listener:
+        address = listener.getsockname()
+        with socket.create_connection(address[:2]), accepted(listener) as connection:
+            # What asyncio looks at before it sets TCP_NODELAY.
+            assert connection.proto == socket.IPPROTO_TCP
+
+
+def accepted(listener: socket.socket) -> socket.socket:
+    listener.settimeout(10)
+    return listener.accept()[0]
