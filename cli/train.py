@@ -56,8 +56,9 @@ def _show(card: "Card", folder: Path) -> None:
         table.add_column(column, no_wrap=True)
     for row in card.measured:
         f = row.figures
-        shares = (percent(f.accuracy), percent(f.sensitivity), percent(f.specificity))
-        table.add_row(row.what, str(f.accuracy.n), *shares, area(f.auc))
+        figures = [percent(x) for x in (f.accuracy, f.sensitivity, f.specificity)]
+        figures.append(area(f.auc))
+        table.add_row(row.what, str(f.accuracy.n), *(x.replace(" (", "\n(") for x in figures))
     console = Console()
     console.print(table)
     console.print(f"{folder}/{card.weights_file}, card {card.name}.md, figures {card.name}.json")
