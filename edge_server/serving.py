@@ -35,7 +35,7 @@ def serve(settings: Settings, ready: Callable[[Settings], None]) -> None:
 
         config = uvicorn.Config(
             create_app(bound),
-            http="h11",
+            http="httptools",
             loop="asyncio",
             ws="none",
             lifespan="on",

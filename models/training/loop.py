@@ -176,7 +176,7 @@ def class_weights(labels: NDArray[np.int64]) -> Tensor:
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """Mixed precision: bfloat16 needs no loss scaling and was as good as float32 here."""
+    """Mixed precision: bfloat16 needs no loss scaling. Its loss was not compared with float32's."""
     if device.type == "cpu":
         return torch.autocast("cpu", torch.bfloat16, enabled=_cpu_has_bf16())
     return torch.autocast(device.type, torch.bfloat16)
