@@ -78,13 +78,19 @@ def letterbox_frame(height: int, width: int, spec: InputSpec) -> tuple[int, int,
     return inner_h, inner_w, (spec.height - inner_h) // 2, (spec.width - inner_w) // 2
 
 
-def scale(pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:
+def scale(
+    pixels: NDArray[np.uint8], spec: InputSpec, out: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
     """uint8 (H, W) to float32 (1, C, H, W): y = pixel * a + b with a and b rounded to float32.
 
     Two separate float32 operations give the same bits on every processor (no fused
     multiply-add). a = 1 / (255 std), b = -mean / std.
+
+    Args:
+        out: written to and returned, where the caller keeps one from film to film.
     """
-    out = np.empty((1, spec.channels, *pixels.shape), np.float32)
+    if out is None:
+        out = np.empty((1, spec.channels, *pixels.shape), np.float32)
     scaling = spec.scaling
     seen: dict[tuple[float, float], int] = {}
     for channel, key in enumerate(zip(scaling.mean, scaling.std, strict=True)):
