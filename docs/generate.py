@@ -1,7 +1,7 @@
 """Write docs/reference anew from the command line's own help and the manifest's own records.
 
-    python docs/generate.py          writes
-    python docs/generate.py --check  writes nothing, exits with 1 where a page is out of date
+python docs/generate.py          writes
+python docs/generate.py --check  writes nothing, exits with 1 where a page is out of date
 """
 
 import contextlib
