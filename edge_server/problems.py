@@ -31,6 +31,7 @@ KINDS: dict[type[errors.ClinicEdgeError], Kind] = {
     errors.DamagedFilmError: Kind(422, "damaged-film", "The film is damaged"),
     errors.FilmColourError: Kind(422, "colour-photograph", "A colour photograph"),
     errors.FilmSizeError: Kind(422, "film-size", "Too small or too large for a film"),
+    errors.OutsideUseError: Kind(422, "outside-use", "Not what the model was made for"),
     errors.FilmError: Kind(415, "unreadable-film", "The film cannot be read"),
     errors.OpinionError: Kind(422, "unknown-opinion", "Unknown first opinion"),
     errors.UnknownCaseError: Kind(404, "not-found", "Not found"),

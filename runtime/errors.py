@@ -5,7 +5,8 @@
     │   ├── NotAFilmError         not an image, empty, or no pixels in it
     │   ├── DamagedFilmError      cut short or corrupt
     │   ├── FilmColourError       a real colour photograph
-    │   └── FilmSizeError         too small or too large to be a film
+    │   ├── FilmSizeError         too small or too large to be a film
+    │   └── OutsideUseError       it says itself that the model was not made for it
     ├── BundleError               the bundle cannot be used
     │   ├── SchemaError           bundle.json breaks the schema or has an unknown version
     │   ├── IntegrityError        a file is missing or differs from its hash
@@ -58,6 +59,10 @@ class FilmColourError(FilmError):
 
 class FilmSizeError(FilmError):
     """The image is too small or too large to be a film."""
+
+
+class OutsideUseError(FilmError):
+    """The film declares a modality or body part outside the model's intended use."""
 
 
 class BundleError(ClinicEdgeError):

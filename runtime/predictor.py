@@ -11,6 +11,7 @@ from .bundle import Bundle
 from .errors import ArtifactError, TensorError
 from .film import Film
 from .images import prepare, resize, scale
+from .intended_use import refuse_outside
 from .manifest import Compute
 from .predictions import Classification, Explanation, RunReport, Timing
 from .session import Session
@@ -70,12 +71,14 @@ class Predictor:
 
         Raises:
             TensorError: boxes were given.
+            OutsideUseError: the film declares another modality or body part.
         """
         if boxes:
             raise TensorError(
                 f"'{self.report.model}' classifies whole films; found {len(boxes)} boxes, "
                 "expected none."
             )
+        refuse_outside(film, self.bundle.manifest.intended_use, self.report.model)
         start = time.perf_counter()
         tensor = self._prepare(film)
         prepared = time.perf_counter()

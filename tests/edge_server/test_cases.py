@@ -63,7 +63,7 @@ def test_the_image_is_the_film_as_read(shared_box: Box, film_png: bytes) -> None
     assert np.array_equal(np.asarray(shown), decode_film(film_png, "x").pixels)
 
 
-def test_a_dicom_film_is_read_and_shown(shared_box: Box) -> None:
+def dicom_film(modality: str) -> bytes:
     pydicom = pytest.importorskip("pydicom", reason="needs the Python package pydicom")
     from clinicedge.runtime import phantom
 
@@ -72,18 +72,31 @@ def test_a_dicom_film_is_read_and_shown(shared_box: Box) -> None:
     data.file_meta = pydicom.dataset.FileMetaDataset()
     data.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
     data.SOPClassUID, data.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.1.1", "1.2.3"
-    data.Modality, data.BodyPartExamined = "DX", "CHEST"
+    data.Modality, data.BodyPartExamined = modality, "CHEST"
     data.Rows, data.Columns, data.SamplesPerPixel = 96, 128, 1
     data.PhotometricInterpretation = "MONOCHROME1"
     data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 8, 8, 7, 0
     data.PixelData = (255 - pixels).tobytes()
     stream = io.BytesIO()
     data.save_as(stream, enforce_file_format=True)
-    case = shared_box.post(stream.getvalue(), "film.dcm").json()
+    return stream.getvalue()
+
+
+def test_a_dicom_film_is_read_and_shown(shared_box: Box) -> None:
+    case = shared_box.post(dicom_film("DX"), "film.dcm").json()
     assert (case["film"]["format"], case["film"]["modality"]) == ("dicom", "DX")
     assert case["film"]["notes"]
     shown = picture(shared_box.client.get(case["links"]["image"]).content)
     assert shown.size == (128, 96)
+
+
+def test_a_film_of_another_modality_gets_no_score(shared_box: Box) -> None:
+    before = shared_box.kept()
+    answer = shared_box.post(dicom_film("MR"), "film.dcm")
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "urn:clinicedge:problem:outside-use"
+    assert "declares modality MR" in answer.json()["detail"]
+    assert shared_box.kept() == before
 
 
 def test_the_explanation_is_a_layer_an_overlay_or_numbers(shared_box: Box, film_png: bytes) -> None:

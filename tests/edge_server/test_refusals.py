@@ -90,7 +90,7 @@ def test_a_bad_film_is_refused_and_leaves_nothing(shared_box: Box, name: str) ->
 @pytest.mark.reference_data
 def test_bad_dicom_files_are_refused(shared_box: Box, data_root: Path) -> None:
     before = shared_box.kept()
-    for name in ("MR_truncated.dcm", "rtplan_truncated.dcm", "test-SR.dcm"):
+    for name in ("MR_truncated.dcm", "MR_small.dcm", "rtplan_truncated.dcm", "test-SR.dcm"):
         answer = shared_box.post((data_root / "dicom" / name).read_bytes(), name)
         assert 400 <= answer.status_code < 500, name
         assert answer.headers["content-type"] == problems.MEDIA_TYPE

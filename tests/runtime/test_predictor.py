@@ -21,6 +21,7 @@ from clinicedge.runtime.errors import (
     ArtifactError,
     EngineFallbackError,
     EngineMissingError,
+    OutsideUseError,
     TensorError,
 )
 from clinicedge.runtime.predictor import probabilities
@@ -64,6 +65,37 @@ def test_a_score_at_the_threshold_is_positive(
 def test_boxes_are_refused(handmade: Bundle, film: Film) -> None:
     with pytest.raises(TensorError, match="found 1 boxes, expected none"):
         handmade.predictor().predict(film, boxes=((0, 0, 1, 1),))
+
+
+def _declaring(film: Film, modality: str | None, body_part: str | None) -> Film:
+    source = replace(film.source, modality=modality, body_part=body_part)
+    return replace(film, source=source)
+
+
+@pytest.mark.parametrize(
+    ("modality", "body_part"),
+    [(None, None), ("CR", None), ("DX", "CHEST"), ("DR", "THORAX"), ("RG", "chest pa"), ("DX", "")],
+)
+def test_films_that_declare_the_intended_use_pass(
+    handmade: Bundle, film: Film, modality: str | None, body_part: str | None
+) -> None:
+    handmade.predictor().predict(_declaring(film, modality, body_part))
+
+
+@pytest.mark.parametrize(
+    ("modality", "body_part", "found"),
+    [
+        ("MR", "CHEST", "modality MR"),
+        ("OT", None, "modality OT"),
+        ("DX", "HAND", "body part HAND"),
+        ("CR", "KNEE AP", "body part KNEE AP"),
+    ],
+)
+def test_films_that_declare_another_use_are_refused(
+    handmade: Bundle, film: Film, modality: str, body_part: str | None, found: str
+) -> None:
+    with pytest.raises(OutsideUseError, match=f"declares {found}; 'handmade' is for CR, DX"):
+        handmade.predictor().predict(_declaring(film, modality, body_part))
 
 
 def test_wishes_that_cannot_be_met(handmade: Bundle) -> None:
