@@ -73,3 +73,5 @@ def print_health(health: "BundleHealth") -> None:
             for a in health.artifacts
         ],
     )
+    if health.not_made:
+        print(f"not made: {', '.join(health.not_made)}")

@@ -21,9 +21,9 @@ DICOM_PACKAGES = (
     "pylibjpeg",
     "pylibjpeg-libjpeg",
     "pylibjpeg-openjpeg",
-    "pylibjpeg-rle",
 )
 IMPORT_LIMIT_S = 120
+SIGNATURE = "bundle.json.sig"
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,18 @@ class ArtifactHealth:
 
 @dataclass(frozen=True)
 class BundleHealth:
-    """A bundle on this machine. `passed`: nothing failed and something was checked."""
+    """A bundle on this machine.
+
+    Attributes:
+        passed: nothing failed and something was checked.
+        not_made: parts of the bundle that later work adds and this one does not have.
+    """
 
     model: str
     bundle_id: str
     passed: bool
     artifacts: tuple[ArtifactHealth, ...]
+    not_made: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,17 @@ def verify(bundle: Bundle, cache: bool = False) -> BundleHealth:
         row for artifact in bundle.manifest.artifacts for row in _artifact(bundle, artifact, cache)
     )
     passed = not any(r.failed for r in rows) and any(r.acceptance == "passed" for r in rows)
-    return BundleHealth(bundle.manifest.name, bundle.id, passed, rows)
+    return BundleHealth(bundle.manifest.name, bundle.id, passed, rows, _not_made(bundle))
+
+
+def _not_made(bundle: Bundle) -> tuple[str, ...]:
+    manifest = bundle.manifest
+    made = {
+        "signature": (bundle.folder / SIGNATURE).is_file(),
+        "guard": manifest.guard is not None,
+        "temperature": manifest.temperature is not None,
+    }
+    return tuple(part for part, there in made.items() if not there)
 
 
 def _artifact(bundle: Bundle, artifact: Artifact, cache: bool) -> list[ArtifactHealth]:

@@ -16,6 +16,7 @@ def test_an_intact_bundle_passes(ce: Command, bundle: Bundle) -> None:
     ran = ce("verify", bundle.folder)
     assert ran.code == 0
     assert ran.out.strip().endswith("passed")
+    assert "not made: signature, guard, temperature" in ran.out
     document = json.loads(ce("verify", bundle.folder, "--json").out)
     assert document["passed"]
     assert {a["artifact"] for a in document["artifacts"]} == {
