@@ -132,25 +132,32 @@ def test_a_stopped_run_goes_on_to_the_same_weights(data: Path, tmp_path: Path) -
 
 
 def test_killed_and_resumed_from_the_command_line(data: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", MAIN, "train", NAME, "--data", str(data)]
-    command += ["--quick", "--epochs", "400", "--threads", "1", "--out", str(tmp_path)]
-    checkpoint = tmp_path / NAME / "checkpoint.pt"
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+    """SIGKILL in the middle, then --resume: the weights of a run that nobody disturbed."""
+
+    def command(out: str, *more: str) -> list[str]:
+        words = [sys.executable, "-c", MAIN, "train", NAME, "--data", str(data), "--quick"]
+        return [*words, "--epochs", "25", "--threads", "1", "--out", str(tmp_path / out), *more]
+
+    checkpoint = tmp_path / "killed" / NAME / "checkpoint.pt"
+    process = subprocess.Popen(command("killed"), stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         end = time.monotonic() + 60
         while not checkpoint.exists() and time.monotonic() < end:
-            time.sleep(0.05)
-        time.sleep(0.3)
+            time.sleep(0.02)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    assert checkpoint.exists()
-    content = torch.load(checkpoint, weights_only=True)
-    assert content["run"]["epoch"] >= 1
-    assert not content["run"]["finished"]
-    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert not torch.load(checkpoint, weights_only=True)["run"]["finished"]
+    again = subprocess.run(command("killed"), capture_output=True, text=True, check=False)
     assert again.returncode == 2
     assert "--resume" in again.stderr
+    for words in (command("killed", "--resume"), command("whole")):
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    made = [
+        (tmp_path / out / NAME / f"{NAME}.safetensors").read_bytes() for out in ("killed", "whole")
+    ]
+    assert made[0] == made[1]
 
 
 def test_a_finished_run_leaves_weights_card_and_curves(data: Path, tmp_path: Path) -> None:
