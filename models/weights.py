@@ -64,8 +64,11 @@ def load_into(module: "nn.Module", path: Path) -> None:
     module.eval()
 
 
-def save(module: "nn.Module", path: Path, metadata: dict[str, str]) -> None:
+def save(module: "nn.Module", path: Path, title: str) -> None:
     """Write a network's values as fp16 safetensors, atomically; same values, same bytes.
+
+    `title` names the weights in the file. It is the only metadata: safetensors writes several
+    in an order that changes from process to process.
 
     Raises:
         CheckpointError: a value does not fit into fp16.
@@ -85,7 +88,7 @@ def save(module: "nn.Module", path: Path, metadata: dict[str, str]) -> None:
                 f"{key} holds values beyond fp16's range; train with more weight decay."
             )
         tensors[key] = half
-    write_atomic(path, to_bytes(tensors, metadata))
+    write_atomic(path, to_bytes(tensors, {"title": title}))
 
 
 def _differences(

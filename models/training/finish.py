@@ -52,7 +52,7 @@ def finish(name: str, data: Dataset, state: RunState, folder: Path) -> Card:
     path = folder / model.weights.file
     module = build(name)
     module.load_state_dict(state.best)
-    weights.save(module, path, {"name": name, "version": model.version})
+    weights.save(module, path, f"{name} {model.version}")
     weights.load_into(module, path)
     draw_curves(state.history, state.best_epoch, name, folder / "curves.png")
     select = data.part("select")

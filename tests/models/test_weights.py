@@ -19,7 +19,7 @@ NAME = "mobilenet-0.25-128"
 def saved(tmp_path: Path) -> Path:
     torch.manual_seed(1)
     path = tmp_path / f"{NAME}.safetensors"
-    weights.save(build(NAME), path, {"name": NAME})
+    weights.save(build(NAME), path, NAME)
     return path
 
 
@@ -35,7 +35,7 @@ def test_what_was_saved_is_loaded_rounded_to_fp16(saved: Path) -> None:
 
 def test_same_values_same_bytes(saved: Path, tmp_path: Path) -> None:
     torch.manual_seed(1)
-    weights.save(build(NAME), tmp_path / "again.safetensors", {"name": NAME})
+    weights.save(build(NAME), tmp_path / "again.safetensors", NAME)
     assert (tmp_path / "again.safetensors").read_bytes() == saved.read_bytes()
     assert saved.stat().st_size < 2.2 * 219_058
 
@@ -83,7 +83,7 @@ def test_values_beyond_fp16_are_refused(tmp_path: Path) -> None:
     with torch.no_grad():
         network.classifier.bias.fill_(1e5)
     with pytest.raises(CheckpointError, match=r"classifier\.bias.*fp16"):
-        weights.save(network, tmp_path / "x.safetensors", {})
+        weights.save(network, tmp_path / "x.safetensors", NAME)
     assert not (tmp_path / "x.safetensors").exists()
 
 
