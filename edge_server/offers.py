@@ -7,10 +7,9 @@ from functools import cached_property
 from pathlib import Path
 
 from ..runtime import phantom
-from ..runtime.errors import NotAFilmError, UnknownCaseError
+from ..runtime.errors import UnknownCaseError
 from ..runtime.film import Film
-from ..runtime.images import decode_film
-from ..runtime.limits import check_bytes
+from ..runtime.images import decode_film, read_bytes
 from ..runtime.spec import Voi
 
 _PREVIEW_SIDE = 480
@@ -31,13 +30,7 @@ def read_own(path: Path, voi: Voi) -> OwnFilm:
     Raises:
         FilmError: it is none, or cannot be read.
     """
-    try:
-        check_bytes(path.stat().st_size, path.name)
-        data = path.read_bytes()
-    except OSError as err:
-        raise NotAFilmError(
-            f"cannot read {path}: {err.strerror}. Give a PNG, JPEG or DICOM file with --film."
-        ) from err
+    data = read_bytes(path)
     return OwnFilm(path.name, data, _small(decode_film(data, path.name, voi)))
 
 

@@ -20,16 +20,25 @@ def read_film(path: Path, voi: Voi = "file") -> Film:
     Raises:
         FilmError: what `decode_film` raises, or the file cannot be read.
     """
+    return decode_film(read_bytes(path), path.name, voi)
+
+
+def read_bytes(path: Path) -> bytes:
+    """A film's bytes as they lie on the disk; too large a file is refused unread.
+
+    Raises:
+        NotAFilmError: the file cannot be read.
+        FilmSizeError: longer than a film.
+    """
     from .limits import check_bytes
 
     try:
         check_bytes(path.stat().st_size, path.name)
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as err:
         raise NotAFilmError(
             f"cannot read {path}: {err.strerror}. Give a PNG, JPEG or DICOM file."
         ) from err
-    return decode_film(data, path.name, voi)
 
 
 def decode_film(data: bytes, name: str, voi: Voi = "file") -> Film:
