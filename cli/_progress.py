@@ -55,7 +55,7 @@ class Bars(TrainingProgress):
         """An epoch ended."""
         self._bars.console.print(
             f"epoch {figures.epoch + 1}: loss {figures.train_loss:.4f}, "
-            f"select loss {figures.select_loss:.4f}, select AUC {figures.select_auc:.4f}"
+            f"select loss {figures.select_loss:.4f}, select AUC {figures.select_score:.4f}"
         )
         name = f"epoch {figures.epoch + 2}"
         self._bars.reset(self._task, total=self._steps, description=name)

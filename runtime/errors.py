@@ -6,7 +6,8 @@
     │   ├── DamagedFilmError      cut short or corrupt
     │   ├── FilmColourError       a real colour photograph
     │   ├── FilmSizeError         too small or too large to be a film
-    │   └── OutsideUseError       it says itself that the model was not made for it
+    │   ├── OutsideUseError       it says itself that the model was not made for it
+    │   └── NoLungsError          a chest model finds no lungs on it
     ├── BundleError               the bundle cannot be used
     │   ├── SchemaError           bundle.json breaks the schema or has an unknown version
     │   ├── IntegrityError        a file is missing or differs from its hash
@@ -63,6 +64,10 @@ class FilmSizeError(FilmError):
 
 class OutsideUseError(FilmError):
     """The film declares a modality or body part outside the model's intended use."""
+
+
+class NoLungsError(FilmError):
+    """No lungs are found on a film that a chest model should score."""
 
 
 class BundleError(ClinicEdgeError):

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from .spec import ExplanationSpec, InputSpec, IntendedUse, OutputSpec, Task
+from .lungs import CropRule
+from .spec import ExplanationSpec, InputSpec, IntendedUse, MaskRules, OutputSpec, Task
 
 SCHEMA = 1
 Compute = Literal["f32", "bf16", "f16", "int8"]
@@ -75,7 +76,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """What an artifact scored on a named part of a named data set at one threshold."""
+    """What an artifact scored on a named part of a named data set at one threshold.
+
+    `label`: the finding that it is about where a model has several, "" for a binary model.
+    """
 
     data: str
     part: Part
@@ -85,13 +89,35 @@ class Accuracy:
     sensitivity: Figure
     specificity: Figure
     auc: Figure
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class MaskAccuracy:
+    """How well an artifact's masks fit on a named part of a named data set.
+
+    Means over films that have a mask; `precision` and `recall` over all pixels of the part;
+    `false_alarms` the share of films without a mask on which something was drawn, None where
+    the part has no such film.
+    """
+
+    data: str
+    part: Part
+    compute: Compute
+    threshold: float
+    dice: Figure
+    iou: Figure
+    precision: float
+    recall: float
+    false_alarms: Figure | None
 
 
 @dataclass(frozen=True)
 class Parity:
     """How far the raw scores are from the source model's on the same inputs.
 
-    `decision_agreement` is the share of films that both decide alike, each at its own threshold;
+    `decision_agreement` is the share of films that both decide alike, each at its own threshold
+    (findings: of films and labels; masks: of films whose two masks overlap with Dice >= 0.9);
     `features_cosine` the mean cosine of the feature maps, None where there are none.
     """
 
@@ -140,6 +166,7 @@ class Artifact:
     calibration: Calibration | None
     parity: Parity
     accuracy: tuple[Accuracy, ...]
+    masks: tuple[MaskAccuracy, ...] = ()
 
     def graph(self, name: str) -> Graph:
         """The graph of that name.
@@ -244,11 +271,49 @@ class LinearHead:
 
 @dataclass(frozen=True)
 class Member:
-    """A bundle that a pipeline runs, and the role it plays in it."""
+    """A bundle that a pipeline runs, and the role it plays in it.
+
+    It lies in the pipeline's own folder, at members/NAME. Roles: "lungs" and "classifier" of an
+    on-lungs pipeline, "first" and "second" of a cascade, "member" of an ensemble.
+    """
 
     role: str
     name: str
     bundle_id: str
+
+
+@dataclass(frozen=True)
+class DiscrepancyRule:
+    """When a clinician's first opinion and the answer differ enough for a warning.
+
+    Attributes:
+        margin_notice, margin_warning: distance of the score from the threshold, from which on a
+            contrary opinion is a notice, and a warning.
+        findings_notice, findings_warning: findings that disagree, likewise.
+    """
+
+    margin_notice: float
+    margin_warning: float
+    findings_notice: int
+    findings_warning: int
+
+
+@dataclass(frozen=True)
+class PipelineRules:
+    """How a pipeline's members work together.
+
+    Attributes:
+        kind: "on-lungs": lungs -> crop -> classifier; "cascade": the second member runs only
+            where the first says positive; "ensemble": mean of the members' probabilities.
+        crop: of an on-lungs pipeline.
+        discrepancy: of a cascade.
+        threshold: of an ensemble, on the mean probability; others use their members' own.
+    """
+
+    kind: Literal["on-lungs", "cascade", "ensemble"]
+    crop: CropRule | None
+    discrepancy: DiscrepancyRule | None
+    threshold: Threshold | None
 
 
 @dataclass(frozen=True)
@@ -275,6 +340,8 @@ class Manifest:
     members: tuple[Member, ...] = ()
     guard: str | None = None
     temperature: float | None = None
+    mask: MaskRules | None = None
+    pipeline: PipelineRules | None = None
 
 
 def artifact_sha256(files: Iterable[FileEntry]) -> str:

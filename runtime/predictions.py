@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .lungs import Box
+
 CAUTION = "second opinion, not a diagnosis; not a medical device"
 
 
@@ -41,11 +43,20 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class Member:
+    """What a member of a pipeline contributed: its role there and what answered."""
+
+    role: str
+    report: RunReport
+
+
+@dataclass(frozen=True)
 class Classification:
     """One label per film.
 
     `score` is the probability of `positive_label`; `positive` means score >= threshold;
-    `probabilities` has every label in the manifest's order.
+    `probabilities` has every label in the manifest's order. `crop` is the part of the film that
+    was looked at, None for all of it; `members` the parts of a pipeline, () for a model alone.
     """
 
     label: str
@@ -57,10 +68,97 @@ class Classification:
     report: RunReport
     timing: Timing
     caution: str = CAUTION
+    crop: Box | None = None
+    members: tuple[Member, ...] = ()
 
 
-# Findings, Detections, Segmentation and CascadeResult join here with their models.
-Prediction = Classification
+@dataclass(frozen=True)
+class Finding:
+    """One finding of several; `positive` means score >= threshold."""
+
+    label: str
+    score: float
+    threshold: float
+    positive: bool
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Every finding in the manifest's order, each with its own threshold.
+
+    `main` is the label whose score is farthest above its threshold, None where none is positive.
+    """
+
+    findings: tuple[Finding, ...]
+    main: str | None
+    report: RunReport
+    timing: Timing
+    caution: str = CAUTION
+    crop: Box | None = None
+    members: tuple[Member, ...] = ()
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """One connected region.
+
+    Attributes:
+        outline: closed polygons (x, y) in film pixels, the outer one first, then holes.
+        box: (x0, y0, x1, y1) in film pixels, x1 and y1 beyond the last pixel.
+        area_mm2: None where the film tells no spacing.
+        score: mean probability inside.
+        location: (vertical, horizontal) third of the film: "upper" | "middle" | "lower",
+            "left" | "centre" | "right" as the picture lies.
+    """
+
+    label: str
+    outline: tuple[tuple[tuple[float, float], ...], ...]
+    box: tuple[int, int, int, int]
+    area_px: int
+    area_mm2: float | None
+    score: float
+    location: tuple[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """A mask over the film and its regions, the largest first.
+
+    Attributes:
+        positive: whether a region is left after cleaning.
+        score: the largest probability on the film.
+        probability: float32 (h, w), 0..1, on the network's grid, as its input was laid.
+        raw: bool (H, W) of the film's size: probability >= threshold.
+        mask: bool (H, W): the regions that were kept, smoothed.
+    """
+
+    label: str
+    positive: bool
+    score: float
+    threshold: float
+    lesions: tuple[Lesion, ...]
+    probability: NDArray[np.float32]
+    raw: NDArray[np.bool_]
+    mask: NDArray[np.bool_]
+    report: RunReport
+    timing: Timing
+    caution: str = CAUTION
+    members: tuple[Member, ...] = ()
+
+
+@dataclass(frozen=True)
+class CascadeResult:
+    """A first answer and, only where it is positive, a second model's findings."""
+
+    first: Classification
+    second: Findings | None
+    report: RunReport
+    timing: Timing
+    caution: str = CAUTION
+    members: tuple[Member, ...] = ()
+
+
+Prediction = Classification | Findings | Segmentation | CascadeResult
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +171,7 @@ class Explanation:
         label: the class that it stands for.
         sign: +1 where high values support the label, 0 where the map is flat (says nothing).
         note: a sentence where the map needs one, else "".
+        crop: the part of the film that the map lies over, None for all of it.
     """
 
     map: NDArray[np.float32]
@@ -81,3 +180,4 @@ class Explanation:
     sign: int
     note: str
     report: RunReport
+    crop: Box | None = None

@@ -12,6 +12,7 @@ ResizeFilter = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanc
 Activation = Literal["softmax", "sigmoid", "none"]
 Meaning = Literal["logits", "features", "mask", "boxes", "embedding"]
 Voi = Literal["file", "full-range"]
+Region = Literal["film", "lungs"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,11 @@ class Scaling:
 
 @dataclass(frozen=True)
 class InputSpec:
-    """The network's film input. `pad_value` (0..255) fills a letterbox, None for stretch."""
+    """The network's film input. `pad_value` (0..255) fills a letterbox, None for stretch.
+
+    `region` "lungs": the network was made for films cropped to the lungs; a pipeline crops for
+    it, and a predictor of it alone takes no whole film.
+    """
 
     name: str
     height: int
@@ -57,6 +62,7 @@ class InputSpec:
     pad_value: int | None
     scaling: Scaling
     dicom: DicomRules
+    region: Region = "film"
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -66,8 +72,9 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """One output of the model. `labels` in the order of the K scores; empty for maps.
+    """One output of the model.
 
+    `labels` in the order of the K scores, or of the channels of a mask; empty for other maps.
     `positive_label` names the finding of a binary output, None otherwise.
     """
 
@@ -93,6 +100,21 @@ class ExplanationSpec:
 
 
 @dataclass(frozen=True)
+class MaskRules:
+    """How a mask of probabilities becomes regions.
+
+    Attributes:
+        min_area_share: regions below this share of the film's area are dropped.
+        max_regions: the largest so many are kept, 0 keeps all.
+        smooth: standard deviation of the blur before thresholding, share of the input's side.
+    """
+
+    min_area_share: float
+    max_regions: int
+    smooth: float
+
+
+@dataclass(frozen=True)
 class WeightsSource:
     """Where the reference weights come from. `file` is looked for in the weights folders."""
 
@@ -114,6 +136,7 @@ class ModelSpec:
     outputs: tuple[OutputSpec, ...]
     explanation: ExplanationSpec | None
     weights: WeightsSource
+    mask: MaskRules | None = None
 
     def output(self, meaning: Meaning) -> OutputSpec:
         """The first output of that meaning.

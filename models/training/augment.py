@@ -25,7 +25,31 @@ def to_input(pixels: Tensor, spec: InputSpec) -> Tensor:
 def augment(pixels: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
     """Change uint8 films (N, H, W) at random; returns uint8 (N, H, W)."""
     x = pixels.to(torch.float32).unsqueeze(1) / 255.0
-    x = _geometry(x, how, generator)
+    x = _moved(x, _grid(x, how, generator), "bilinear")
+    return _shaded(x, how, generator)
+
+
+def augment_pair(
+    pixels: Tensor, masks: Tensor, how: Augmentation, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Change uint8 films and masks (N, H, W): both are moved alike, only films change in grey."""
+    x, mask = (t.to(torch.float32).unsqueeze(1) for t in (pixels, masks))
+    grid = _grid(x, how, generator)
+    moved = _moved(mask, grid, "nearest").squeeze(1).to(torch.uint8)
+    return _shaded(_moved(x / 255.0, grid, "bilinear"), how, generator), moved
+
+
+def shrink(pixels: Tensor, targets: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Bring uint8 films (N, H, W), and targets where they are masks, to side x side."""
+    x = pixels.to(torch.float32).unsqueeze(1)
+    small = functional.interpolate(x, (side, side), mode="bilinear", antialias=True)
+    if targets.shape == pixels.shape:
+        masks = targets.to(torch.float32).unsqueeze(1)
+        targets = functional.interpolate(masks, (side, side)).squeeze(1).to(torch.uint8)
+    return small.squeeze(1).round_().clamp_(0, 255).to(torch.uint8), targets
+
+
+def _shaded(x: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
     x = _exposure(x, how, generator)
     x = _cover(x, how, generator)
     return (x.squeeze(1) * 255.0).round_().clamp_(0, 255).to(torch.uint8)
@@ -35,7 +59,11 @@ def _uniform(n: int, half: float, generator: torch.Generator) -> Tensor:
     return (torch.rand(n, generator=generator) * 2 - 1) * half
 
 
-def _geometry(x: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+def _moved(x: Tensor, grid: Tensor, mode: str) -> Tensor:
+    return functional.grid_sample(x, grid, mode=mode, align_corners=False)
+
+
+def _grid(x: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
     n = x.shape[0]
     angle = _uniform(n, math.radians(how.rotation_deg), generator)
     zoom = torch.exp(_uniform(n, math.log1p(how.scale), generator))
@@ -51,8 +79,7 @@ def _geometry(x: Tensor, how: Augmentation, generator: torch.Generator) -> Tenso
         ],
         dim=1,
     )
-    grid = functional.affine_grid(theta, list(x.shape), align_corners=False)
-    return functional.grid_sample(x, grid, align_corners=False)
+    return functional.affine_grid(theta, list(x.shape), align_corners=False)
 
 
 def _exposure(x: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:

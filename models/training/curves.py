@@ -25,7 +25,7 @@ def draw_curves(history: Sequence[EpochFigures], best_epoch: int, title: str, pa
     losses.plot(epochs, [line.select_loss for line in history], label="select (averaged weights)")
     losses.set_ylabel("class-balanced cross entropy")
     losses.legend(frameon=False)
-    areas.plot(epochs, [line.select_auc for line in history], color="tab:green")
+    areas.plot(epochs, [line.select_score for line in history], color="tab:green")
     areas.set_ylabel("AUC on select")
     for axes in (losses, areas):
         axes.axvline(best_epoch + 1, color="grey", linestyle=":", linewidth=1)

@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 from ...profiles.datasets import Dataset
 from ...runtime.errors import DataManifestError
+from ...runtime.film import Film
 from ...runtime.images import read_film, resize
 from ...runtime.spec import InputSpec
+from .cropping import Crop
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +28,11 @@ def load_films(
     spec: InputSpec,
     labels: tuple[str, ...],
     advance: Callable[[], None] = lambda: None,
+    cropped: Crop | None = None,
 ) -> FilmArrays:
-    """Read and resize all films; `advance` is called after each.
+    """Read, crop and resize all films; `advance` is called after each.
+
+    A film on which `cropped` finds nothing is left out: the device gives it no score.
 
     Raises:
         FilmError: a film cannot be read.
@@ -38,9 +43,14 @@ def load_films(
             f"{data.root}: a part of the split has no films; expected films of enough patients "
             "(76 % of them train, 8 % each select, guard and test)."
         )
-    pixels = np.empty((len(data.films), spec.height, spec.width), np.uint8)
-    for i, film in enumerate(data.films):
-        pixels[i] = resize(read_film(film.path, spec.dicom.voi).pixels, spec)
+    pixels, labelled = [], []
+    for film in data.films:
+        read: Film | None = read_film(film.path, spec.dicom.voi)
+        if cropped is not None and read is not None:
+            read = cropped(read)
         advance()
-    index = np.array([labels.index(f.label) for f in data.films], np.int64)
-    return FilmArrays(pixels, index, data.patients())
+        if read is not None:
+            pixels.append(resize(read.pixels, spec))
+            labelled.append(film)
+    index = np.array([labels.index(f.label) for f in labelled], np.int64)
+    return FilmArrays(np.stack(pixels), index, tuple(f.patient_key for f in labelled))

@@ -20,7 +20,7 @@ from ...runtime.manifest import Accuracy
 from ...runtime.records import dump_bytes
 from ...runtime.spec import InputSpec, ModelSpec
 from .. import weights
-from ..zoo import build, entry, spec
+from ..zoo import build, cost, spec
 from .card import Card, Measured, render
 from .curves import draw_curves
 from .state import RunState
@@ -121,15 +121,15 @@ def _card(
     measured: tuple[Measured, ...],
     sha256: str,
 ) -> Card:
-    figures = entry(model.name)
+    figures = cost(model.name)
     return Card(
         name=model.name,
         version=model.version,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         weights_file=model.weights.file,
         weights_sha256=sha256,
-        params=figures.cost.params_total,
-        mult_adds=figures.cost.mult_adds,
+        params=figures.params_total,
+        mult_adds=figures.mult_adds,
         data=data.name,
         split=SPLIT_RULE,
         parts=data.hygiene(),

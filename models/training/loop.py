@@ -8,13 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
-from ...profiles.metrics import area_under_curve
 from ...runtime.spec import InputSpec
-from .augment import augment, to_input
-from .films import FilmArrays
+from .augment import shrink, to_input
+from .objective import Objective
 from .recipe import Recipe
 from .state import EpochFigures, MovingAverage, RunState, load_state, save_state
 
@@ -66,12 +64,11 @@ class Trainer:
             self.checkpoint, asdict(self.recipe), self.module, self.optimizer, self.ema
         )
 
-    def train(self, films: FilmArrays, select: FilmArrays, watch: Watch) -> RunState:
+    def train(self, objective: Objective, watch: Watch) -> RunState:
         """Train to the end; select films choose the epoch and when to stop, nothing else."""
-        weights = class_weights(films.labels)
         while not self.state.finished:
-            self._epoch(films, weights, watch)
-            self._close_epoch(select, weights, watch)
+            self._epoch(objective, watch)
+            self._close_epoch(objective, watch)
         return self.state
 
     def steps_per_epoch(self, n_films: int) -> int:
@@ -79,15 +76,15 @@ class Trainer:
         steps = max(1, n_films // self.recipe.batch)
         return min(steps, self.recipe.max_steps or steps)
 
-    def _epoch(self, films: FilmArrays, weights: Tensor, watch: Watch) -> None:
-        state, steps = self.state, self.steps_per_epoch(len(films.labels))
+    def _epoch(self, objective: Objective, watch: Watch) -> None:
+        state, steps = self.state, self.steps_per_epoch(len(objective))
         shuffle = torch.Generator().manual_seed(self.recipe.seed + _PRIME * (state.epoch + 1))
-        order = torch.randperm(len(films.labels), generator=shuffle).numpy()
+        order = torch.randperm(len(objective), generator=shuffle).numpy()
         self.module.train()
         saved = began = time.monotonic()
         while state.step < steps:
             batch = order[state.step * self.recipe.batch : (state.step + 1) * self.recipe.batch]
-            state.loss_sum += self._step(films, batch, weights, steps)
+            state.loss_sum += self._step(objective, batch, steps)
             state.step += 1
             watch.step()
             if time.monotonic() - saved > 60 * self.recipe.checkpoint_minutes:
@@ -95,41 +92,34 @@ class Trainer:
                 save_state(self.checkpoint, state, self.module, self.optimizer, self.ema)
         state.seconds += time.monotonic() - began
 
-    def _step(
-        self, films: FilmArrays, batch: NDArray[np.int64], weights: Tensor, steps: int
-    ) -> float:
+    def _step(self, objective: Objective, batch: NDArray[np.int64], steps: int) -> float:
         number = self.state.epoch * steps + self.state.step
         seed = self.recipe.seed * _PRIME + number
         torch.manual_seed(seed)
-        generator = torch.Generator().manual_seed(seed)
-        pixels = augment(torch.from_numpy(films.pixels[batch]), self.recipe.augmentation, generator)
+        pixels, targets = objective.batch(batch, torch.Generator().manual_seed(seed))
+        if self.state.epoch < self.recipe.small_epochs:
+            pixels, targets = shrink(pixels, targets, self.recipe.small_side)
         x = to_input(pixels, self.spec).to(self.device)
-        y = torch.from_numpy(films.labels[batch]).to(self.device)
         rate = self.recipe.learning_rate(number, steps * self.recipe.epochs)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with autocast(self.device):
-            logits = self.module(x)
-        loss = functional.cross_entropy(
-            logits.float(),
-            y,
-            weight=weights.to(self.device),
-            label_smoothing=self.recipe.label_smoothing,
-        )
+            outputs = self.module(x)
+        loss = objective.loss(outputs.float(), targets.to(self.device))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.ema.update(self.module, number)
         return float(loss.detach())
 
-    def _close_epoch(self, select: FilmArrays, weights: Tensor, watch: Watch) -> None:
+    def _close_epoch(self, objective: Objective, watch: Watch) -> None:
         state = self.state
-        loss, auc = self._judge(select, weights)
+        loss, score = self._judge(objective)
         line = EpochFigures(
             epoch=state.epoch,
             train_loss=state.loss_sum / state.step,
             select_loss=loss,
-            select_auc=auc,
+            select_score=score,
             learning_rate=float(self.optimizer.param_groups[0]["lr"]),
             seconds=state.seconds,
         )
@@ -143,22 +133,19 @@ class Trainer:
         save_state(self.checkpoint, state, self.module, self.optimizer, self.ema)
         watch.epoch(line)
 
-    def _judge(self, select: FilmArrays, weights: Tensor) -> tuple[float, float]:
-        """Loss and AUC of the averaged weights on the select part, in float32."""
+    def _judge(self, objective: Objective) -> tuple[float, float]:
+        """Loss and score of the averaged weights on the select part, in float32."""
         kept = {k: v.detach().clone() for k, v in self.module.state_dict().items()}
         self.module.load_state_dict(self.ema.values)
-        logits = predict_logits(self.module, select.pixels, self.spec)
+        outputs = predict_raw(self.module, objective.select_pixels, self.spec)
         self.module.load_state_dict(kept)
-        loss = functional.cross_entropy(
-            torch.from_numpy(logits), torch.from_numpy(select.labels), weight=weights
-        )
-        return float(loss), area_under_curve(logits[:, 1] - logits[:, 0], select.labels == 1)
+        return objective.judge(outputs)
 
 
-def predict_logits(
+def predict_raw(
     module: nn.Module, pixels: NDArray[np.uint8], spec: InputSpec, batch: int = 64
 ) -> NDArray[np.float32]:
-    """Logits float32 (N, K) of uint8 films (N, H, W) in evaluation mode, full precision."""
+    """Raw outputs float32 (N, ...) of uint8 films (N, H, W) in evaluation mode, full precision."""
     module.eval()
     device = next(module.parameters()).device
     parts = []
@@ -167,12 +154,6 @@ def predict_logits(
             x = to_input(torch.from_numpy(pixels[i : i + batch]), spec).to(device)
             parts.append(module(x).float().cpu().numpy())
     return np.concatenate(parts)
-
-
-def class_weights(labels: NDArray[np.int64]) -> Tensor:
-    """float32 (K,): inverse to how often each class occurs, 1 on average over the films."""
-    counts = np.maximum(np.bincount(labels, minlength=2), 1)
-    return torch.from_numpy((len(labels) / (len(counts) * counts)).astype(np.float32))
 
 
 def autocast(device: torch.device) -> torch.autocast:

@@ -5,23 +5,27 @@ from pathlib import Path
 
 import torch
 
-from ...profiles.datasets import Dataset
 from ...runtime.errors import ModelError, OutputError
-from ..zoo import LABELS, build, spec
-from .films import load_films
+from .. import weights
+from ..zoo import build, spec
 from .loop import Trainer, Watch
 from .recipe import Recipe
 from .state import EpochFigures, RunState
+from .targets import Data, n_films, objective
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """How to run; what is trained is the recipe's."""
+    """How to run; what is trained is the recipe's.
+
+    `weights`: folders where the weights of other models (the lungs', a start) are looked for.
+    """
 
     out: Path
     resume: bool = False
     threads: int = 0
     device: str = "auto"
+    weights: tuple[Path, ...] = ()
 
 
 class Progress:
@@ -60,7 +64,7 @@ def pick_device(name: str) -> str:
 
 def train_network(
     name: str,
-    data: Dataset,
+    data: Data,
     recipe: Recipe,
     options: TrainOptions,
     progress: Progress | None = None,
@@ -70,8 +74,11 @@ def train_network(
         torch.set_num_threads(options.threads)
     model = spec(name)
     torch.manual_seed(recipe.seed)
+    module = build(name)
+    if recipe.start:
+        weights.load_into(module, weights.find(spec(recipe.start), options.weights))
     trainer = Trainer(
-        build(name), model.input, recipe, options.out / name, pick_device(options.device)
+        module, model.input, recipe, options.out / name, pick_device(options.device)
     )
     if trainer.checkpoint.exists():
         if not options.resume:
@@ -83,11 +90,9 @@ def train_network(
     if trainer.state.finished:
         return trainer, trainer.state
     progress = progress or Progress()
-    parts = (data.part("train"), data.part("select"))
-    progress.reading(sum(len(p.films) for p in parts))
-    films, select = (load_films(p, model.input, LABELS, progress.read) for p in parts)
+    progress.reading(n_films(data))
+    goal = objective(model, data, recipe, options.weights, progress.read)
     progress.training(
-        trainer.steps_per_epoch(len(films.labels)), trainer.state.epoch, trainer.state.step
+        trainer.steps_per_epoch(len(goal)), trainer.state.epoch, trainer.state.step
     )
-    state = trainer.train(films, select, Watch(progress.step, progress.epoch))
-    return trainer, state
+    return trainer, trainer.train(goal, Watch(progress.step, progress.epoch))

@@ -24,7 +24,7 @@ class EpochFigures:
     epoch: int
     train_loss: float
     select_loss: float
-    select_auc: float
+    select_score: float
     learning_rate: float
     seconds: float
 

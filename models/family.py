@@ -1,0 +1,30 @@
+"""How an architecture joins the zoo: one `Family` in its own file, named in `zoo.py`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..runtime.spec import ModelSpec
+from .layers import Cost
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Family:
+    """Models of one architecture.
+
+    Attributes:
+        names: of the zoo, in the order that people read them.
+        spec: what a model is before conversion; needs no torch.
+        build: the torch network with fresh weights; imports torch when called.
+        cost: parameters and mult-adds, without torch.
+        chest: whether each is a classifier of chest films, so that it has a lung-crop form.
+    """
+
+    names: tuple[str, ...]
+    spec: Callable[[str], ModelSpec]
+    build: Callable[[str], "nn.Module"]
+    cost: Callable[[str], Cost]
+    chest: bool

@@ -1,0 +1,60 @@
+"""Which data a model learns from, and what it learns: from a spec to an objective."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ...profiles.datasets import Dataset, read_dataset
+from ...profiles.masks import MaskDataset, read_mask_dataset
+from ...runtime.spec import ModelSpec
+from .binary import BinaryObjective
+from .cropping import lung_cropper
+from .films import load_films
+from .masks import MaskObjective, load_masks
+from .objective import Objective
+from .recipe import Recipe
+
+Data = Dataset | MaskDataset
+
+
+def read_data(model: ModelSpec, folder: Path) -> Data:
+    """The data folder as the model's task needs it.
+
+    Raises:
+        DataManifestError: the folder is not of that kind.
+    """
+    if model.task == "segmentation":
+        return read_mask_dataset(folder)
+    return read_dataset(folder, model.outputs[0].labels)
+
+
+def n_films(data: Data) -> int:
+    """Films that training reads."""
+    return len(data.part("train", "select").films)
+
+
+def objective(
+    model: ModelSpec,
+    data: Data,
+    recipe: Recipe,
+    folders: tuple[Path, ...],
+    advance: Callable[[], None],
+) -> Objective:
+    """Read the train and select parts, no other.
+
+    Raises:
+        FilmError: a film or mask cannot be read.
+        DataManifestError: a part is empty.
+        WeightsMissingError: a lung-crop model, and `lungs-128` has no weights.
+    """
+    if isinstance(data, MaskDataset):
+        train, select = (
+            load_masks(data.part(part).films, model.input, advance) for part in ("train", "select")
+        )
+        return MaskObjective(train, select, recipe)
+    labels = model.outputs[0].labels
+    cropped = lung_cropper(folders) if model.input.region == "lungs" else None
+    films, judged = (
+        load_films(data.part(part), model.input, labels, advance, cropped)
+        for part in ("train", "select")
+    )
+    return BinaryObjective(films, judged, recipe)

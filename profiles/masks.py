@@ -1,0 +1,148 @@
+"""Data folders with masks: a `manifest.csv` with the columns file or image, mask, and a patient.
+
+Where a set tells no patients, a column `block` groups films that may share one (neighbours);
+it takes the patient's place.
+"""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.errors import DamagedFilmError, DataManifestError
+from ..runtime.images import resize
+from ..runtime.manifest import DataHygiene, DataPart, Part
+from ..runtime.spec import InputSpec
+from .datasets import MANIFEST, ORIGINS, PARTS
+from .splits import SPLIT_RULE, OfficialPart, key_hash, part_of, patient_key
+
+# Grey values of a mask file: nothing, in doubt (counts for nobody), there.
+IGNORE = 127
+
+
+@dataclass(frozen=True)
+class MaskFilm:
+    """A film with its mask. `label` is the folder's own word, e.g. "tumor", "" where none."""
+
+    path: Path
+    mask: Path
+    label: str
+    patient_key: str
+    official: OfficialPart
+    part: Part
+
+
+@dataclass(frozen=True)
+class MaskDataset:
+    """A folder of films with masks or some of them."""
+
+    name: str
+    root: Path
+    films: tuple[MaskFilm, ...]
+
+    def part(self, *parts: Part) -> "MaskDataset":
+        """The films of the named parts."""
+        return replace(self, films=tuple(f for f in self.films if f.part in parts))
+
+    def patients(self) -> tuple[str, ...]:
+        """The patient key of each film."""
+        return tuple(f.patient_key for f in self.films)
+
+    def key_hashes(self) -> tuple[str, ...]:
+        """Hashes of the patient keys, sorted."""
+        return tuple(sorted({key_hash(f.patient_key) for f in self.films}))
+
+    def hygiene(self) -> tuple[DataPart, ...]:
+        """Which patients are in which part; parts without films are left out."""
+        records = []
+        for name in PARTS:
+            chosen = self.part(name)
+            if chosen.films:
+                keys = chosen.key_hashes()
+                records.append(DataPart(name, len(chosen.films), len(keys), " ".join(keys)))
+        return tuple(records)
+
+    def hygiene_record(self) -> DataHygiene:
+        """The bundle's record of this data and its split."""
+        return DataHygiene(self.name, SPLIT_RULE, self.hygiene())
+
+
+def read_mask_dataset(root: Path) -> MaskDataset:
+    """Read a folder's manifest.
+
+    Raises:
+        DataManifestError: no manifest, a column or file is missing, or there are no films.
+    """
+    path = root / MANIFEST
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            rows = list(csv.DictReader(stream, restval=""))
+    except (OSError, UnicodeDecodeError, csv.Error) as err:
+        raise DataManifestError(
+            f"cannot read {path}: {err}. Expected a UTF-8 CSV file with the columns file (or "
+            "image), mask and patient (or block)."
+        ) from err
+    if not rows:
+        raise DataManifestError(f"{path} lists no films; expected one line a film.")
+    name = root.resolve().name
+    films = tuple(_film(root, row, name, f"{path}, line {n}") for n, row in enumerate(rows, 2))
+    _refuse_missing(path, films)
+    return MaskDataset(name, root, films)
+
+
+def _film(root: Path, row: dict[str, str], name: str, where: str) -> MaskFilm:
+    file = row.get("image") or row.get("file") or ""
+    mask, patient = row.get("mask") or "", row.get("patient") or row.get("block") or ""
+    for column, value in (("file", file), ("mask", mask), ("patient", patient)):
+        if not value:
+            raise DataManifestError(
+                f"{where}: no {column}; expected file (or image), mask and patient (or block)."
+            )
+    split = row.get("split") or "train"
+    if split not in ("train", "test"):
+        raise DataManifestError(f"{where}: split {split!r}; expected 'train' or 'test'.")
+    official: OfficialPart = "test" if split == "test" else "train"
+    key = patient_key(row.get("origin") or ORIGINS.get(name, name), official, patient)
+    part: Part = "official-test" if official == "test" else part_of(key)
+    near, far = root.resolve(), root.resolve().parent
+    paths = [(near / p).resolve() for p in (file, mask)]
+    if not all(p.is_relative_to(far) for p in paths):
+        raise DataManifestError(
+            f"{where}: {file!r} or {mask!r} lies outside {far}; expected paths inside the folder "
+            "or its neighbours."
+        )
+    return MaskFilm(paths[0], paths[1], row.get("label") or "", key, official, part)
+
+
+def _refuse_missing(path: Path, films: Iterable[MaskFilm]) -> None:
+    missing = [p for f in films for p in (f.path, f.mask) if not p.is_file()]
+    if missing:
+        raise DataManifestError(
+            f"{path}: {len(missing)} files are missing, the first is {missing[0]}. Restore them "
+            "or remove their lines."
+        )
+
+
+def read_mask(film: MaskFilm, spec: InputSpec) -> NDArray[np.uint8]:
+    """The mask at the network's size by the nearest pixel: uint8 (H, W) of 0, IGNORE, 255.
+
+    Raises:
+        DamagedFilmError: it cannot be read or holds other values.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(film.mask) as image:
+            values = np.asarray(image.convert("L"))
+    except OSError as err:
+        raise DamagedFilmError(f"cannot read the mask {film.mask}: {err}.") from err
+    other = np.setdiff1d(values, (0, IGNORE, 255))
+    if len(other):
+        raise DamagedFilmError(
+            f"the mask {film.mask} holds the values {other[:5].tolist()}; expected 0 (nothing), "
+            f"{IGNORE} (in doubt) and 255 (there) alone. Save it without JPEG compression."
+        )
+    return resize(values, replace(spec, filter="nearest", pad_value=0))
