@@ -179,3 +179,25 @@ def _figure(value: float, resampled: Floats, n: int, n_patients: int) -> Figure:
     if low == high:
         low, high = wilson(value, n_patients)
     return Figure(value, min(low, value), max(high, value), n, n_patients)
+
+
+def bootstrap_mean(values: ArrayLike, patients: Sequence[str]) -> Figure:
+    """The mean of one figure a film (N,), 0..1, its interval from resampling patients.
+
+    Raises:
+        DataError: the lengths differ, or there are none.
+    """
+    value = np.asarray(values, np.float64).reshape(-1)
+    if len(value) == 0 or len(value) != len(patients):
+        raise DataError(f"{len(value)} figures and {len(patients)} patients; expected as many.")
+    _, cluster = np.unique(np.asarray(patients), return_inverse=True)
+    n = int(cluster.max()) + 1
+    draws = _draw_patients(n)
+    totals = draws @ np.bincount(cluster, weights=value, minlength=n)
+    counts = draws @ np.bincount(cluster, minlength=n)
+    return _figure(float(value.mean()), totals / counts, len(value), n)
+
+
+def bootstrap_share(hits: ArrayLike, patients: Sequence[str]) -> Figure:
+    """As `bootstrap_mean`, of yes and no (N,)."""
+    return bootstrap_mean(np.asarray(hits, bool).astype(np.float64), patients)

@@ -1,19 +1,12 @@
 """The card of trained weights: of what they were made, how well they decide, and for what not."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from ...runtime.manifest import Accuracy, DataPart, Figure
+from ...runtime.manifest import DataPart, Figure
 from ...runtime.predictions import CAUTION
 from ...runtime.spec import ModelSpec
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Figures on films that steered nothing. `what` names them in words."""
-
-    what: str
-    figures: Accuracy
+from .judgement import Measured, MeasuredMasks
 
 
 @dataclass(frozen=True)
@@ -22,6 +15,7 @@ class Card:
 
     `date` is the day the training ended, ISO 8601. `parts` carry the hashed patient keys, so
     that a conversion and an evaluation can refuse patients that the weights have seen.
+    `thresholds` by label, where a model has several findings.
     """
 
     name: str
@@ -43,6 +37,8 @@ class Card:
     training_minutes: float
     tools: dict[str, str]
     recipe: dict[str, Any]
+    thresholds: dict[str, float] = field(default_factory=dict)
+    masks: tuple[MeasuredMasks, ...] = ()
 
 
 def percent(figure: Figure) -> str:
@@ -69,12 +65,13 @@ def render(card: Card, spec: ModelSpec) -> str:
 
 def _head(card: Card, spec: ModelSpec) -> str:
     labels = " / ".join(spec.outputs[0].labels)
+    seen = "the lungs of one film" if spec.input.region == "lungs" else "one film"
     lines = [
         f"# {card.name}",
         "",
         f"**{CAUTION[0].upper()}{CAUTION[1:]}.**",
         "",
-        f"{labels} on one film of {spec.input.width} x {spec.input.height} pixels.",
+        f"{labels} on {seen}, brought to {spec.input.width} x {spec.input.height} pixels.",
         f"Version {card.version}, {card.date}. {card.params:,} parameters, "
         f"{card.mult_adds / 1e6:.1f} M multiply-adds.",
         f"File `{card.weights_file}` (fp16), SHA-256 `{card.weights_sha256}`.",
@@ -89,25 +86,47 @@ def _figures(card: Card) -> str:
     lines = [
         "## How well it decides",
         "",
-        f"At the threshold {card.threshold:.4f}, chosen on {card.threshold_n_films} films of the "
-        f"part *select*: {card.threshold_rule}.",
-        "Percent (AUC: share) with 95 % intervals from resampling patients. The weights as they "
-        "ship, float32, through the runtime's preprocessing; these films steered nothing and were "
-        "read once.",
+        f"Threshold {card.threshold:.4f}, with {card.threshold_n_films} films of the part "
+        f"*select*: {card.threshold_rule}.",
+        "Percent (AUC, Dice: share) with 95 % intervals from resampling patients. The weights as "
+        "they ship, float32, through the runtime's preprocessing; these films steered nothing and "
+        "were read once.",
         "",
-        "| films | n (patients) | accuracy | sensitivity | specificity | AUC |",
-        "|---|---|---|---|---|---|",
+        *(_mask_table(card) if card.masks else _label_table(card)),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _label_table(card: Card) -> list[str]:
+    lines = [
+        "| films | label | n (patients) | no lungs found | accuracy | sensitivity | specificity "
+        "| AUC |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for row in card.measured:
         f = row.figures
         lines.append(
-            f"| {row.what} | {f.accuracy.n} ({f.accuracy.n_patients}) | {percent(f.accuracy)} | "
-            f"{percent(f.sensitivity)} | {percent(f.specificity)} | {area(f.auc)} |"
+            f"| {row.what} | {f.label or 'positive'} | {f.accuracy.n} ({f.accuracy.n_patients}) "
+            f"| {row.no_score} | {percent(f.accuracy)} | {percent(f.sensitivity)} | "
+            f"{percent(f.specificity)} | {area(f.auc)} |"
         )
-    if not card.measured:
-        lines.append("| not measured | | | | | |")
-    lines.append("")
-    return "\n".join(lines)
+    return lines if card.measured else [*lines, "| not measured | | | | | | | |"]
+
+
+def _mask_table(card: Card) -> list[str]:
+    lines = [
+        "| films | n (patients) | Dice | IoU | precision | recall | drawn on films without |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in card.masks:
+        f = row.figures
+        alarms = percent(f.false_alarms) if f.false_alarms else "no such film"
+        lines.append(
+            f"| {row.what} | {f.dice.n} ({f.dice.n_patients}) | {area(f.dice)} | {area(f.iou)} | "
+            f"{100 * f.precision:.1f} | {100 * f.recall:.1f} | {alarms} |"
+        )
+    return lines
 
 
 def _data(card: Card, spec: ModelSpec) -> str:

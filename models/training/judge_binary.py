@@ -1,0 +1,93 @@
+"""The end of a binary classifier's run: its threshold, and the one reading of the test parts."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ...profiles.datasets import Dataset
+from ...profiles.metrics import evaluate_binary, pick_threshold
+from ...profiles.splits import refuse_overlap
+from ...runtime.film import Film
+from ...runtime.images import prepare, read_film
+from ...runtime.manifest import Accuracy, Part
+from ...runtime.spec import InputSpec, ModelSpec
+from .cropping import Crop
+from .judgement import NEW_PATIENTS, TEST_PARTS, Judgement, Measured
+
+
+def judge_binary(
+    module: nn.Module, data: Dataset, model: ModelSpec, cropped: Crop | None
+) -> Judgement:
+    """Set the threshold on select, then read the test parts.
+
+    Raises:
+        DataError: a part lacks one of the labels.
+        OverlapError: a patient of train is in a test part.
+    """
+    positive = model.outputs[0].positive_label or ""
+    select = data.part("select")
+    scores = score_films(module, select, model.input, cropped)
+    seen = np.isfinite(scores)
+    labels = np.array(select.positives(positive))
+    threshold, rule = pick_threshold(scores[seen], labels[seen])
+    train = data.part("train").key_hashes()
+    parts: list[tuple[str, Part, Dataset]] = [
+        (what, part, data.part(part)) for what, part in TEST_PARTS
+    ]
+    parts.append((NEW_PATIENTS, "official-test", data.official_test_new_patients()))
+    rows = []
+    for what, part, films in parts:
+        if not films.films:
+            continue
+        refuse_overlap(train, films.key_hashes(), ("train", part))
+        found = score_films(module, films, model.input, cropped)
+        rows.append(_row(what, part, films, found, (positive, threshold)))
+    return Judgement(threshold, rule, int(seen.sum()), tuple(rows))
+
+
+def _row(
+    what: str,
+    part: Part,
+    films: Dataset,
+    scores: NDArray[np.float64],
+    rule: tuple[str, float],
+) -> Measured:
+    positive, threshold = rule
+    seen = np.isfinite(scores)
+    labels = np.array(films.positives(positive))[seen]
+    patients = [p for p, s in zip(films.patients(), seen, strict=True) if s]
+    f = evaluate_binary(scores[seen], labels, patients, threshold)
+    figures = Accuracy(
+        data=films.name,
+        part=part,
+        compute="f32",
+        threshold=threshold,
+        accuracy=f.accuracy,
+        sensitivity=f.sensitivity,
+        specificity=f.specificity,
+        auc=f.auc,
+    )
+    return Measured(what, figures, int((~seen).sum()))
+
+
+def score_films(
+    module: nn.Module, data: Dataset, spec: InputSpec, cropped: Crop | None = None
+) -> NDArray[np.float64]:
+    """Probability (N,) of the second label, film by film on the runtime's path.
+
+    NaN where `cropped` finds no lungs.
+    """
+    module.eval()
+    device = next(module.parameters()).device
+    scores = np.full(len(data.films), np.nan)
+    with torch.inference_mode():
+        for i, film in enumerate(data.films):
+            read: Film | None = read_film(film.path, spec.dicom.voi)
+            if cropped is not None and read is not None:
+                read = cropped(read)
+            if read is None:
+                continue
+            logits = module(torch.from_numpy(prepare(read, spec)).to(device)).double().cpu()
+            scores[i] = float(torch.softmax(logits, dim=1)[0, 1])
+    return scores
