@@ -23,14 +23,16 @@ class CropRule:
         min_region_share: regions below this share of the film's area are not lungs.
         min_area_share, max_area_share: of the two largest regions together, share of the film.
         min_confidence: mean probability inside them.
+        min_extent: of their bounding box, share of the film's width and height.
         margin: added on each side of their bounding box, share of the box's side.
     """
 
     threshold: float = 0.5
     min_region_share: float = 0.02
-    min_area_share: float = 0.08
+    min_area_share: float = 0.12
     max_area_share: float = 0.75
-    min_confidence: float = 0.8
+    min_confidence: float = 0.9
+    min_extent: float = 0.4
     margin: float = 0.05
 
 
@@ -72,20 +74,28 @@ def find_lungs(
     kept = int((areas[:2] >= rule.min_region_share * size).sum())
     mask = (labels > 0) & (labels <= kept)
     share = float(mask.sum()) / size
-    confidence = float(probabilities[mask].mean()) if kept else 0.0
     if not rule.min_area_share <= share <= rule.max_area_share:
-        raise NoLungsError(
-            f"no lungs found: {share:.0%} of the film looks like lung, expected "
-            f"{rule.min_area_share:.0%} to {rule.max_area_share:.0%}. No score is given; send a "
-            "frontal chest film that shows both lungs."
+        raise _none(
+            f"{share:.0%} of the film looks like lung",
+            f"{rule.min_area_share:.0%} to {rule.max_area_share:.0%}",
         )
+    confidence = float(probabilities[mask].mean())
     if confidence < rule.min_confidence:
-        raise NoLungsError(
-            f"no lungs found for certain: certainty {confidence:.2f}, expected at least "
-            f"{rule.min_confidence:.2f}. No score is given; send a frontal chest film that shows "
-            "both lungs."
+        raise _none(f"certainty {confidence:.2f}", f"at least {rule.min_confidence:.2f}")
+    extent = min(float(mask.any(axis=axis).mean()) for axis in (0, 1))
+    if extent < rule.min_extent:
+        raise _none(
+            f"they would span {extent:.0%} of the film's width or height",
+            f"at least {rule.min_extent:.0%}",
         )
     return Lungs(mask, _box(mask, film_shape, rule.margin), confidence, share)
+
+
+def _none(found: str, expected: str) -> NoLungsError:
+    return NoLungsError(
+        f"no lungs found: {found}, expected {expected}. No score is given; send a frontal chest "
+        "film that shows both lungs."
+    )
 
 
 def _box(mask: NDArray[np.bool_], film_shape: tuple[int, int], margin: float) -> Box:

@@ -89,13 +89,28 @@ _RECIPES = {
         epochs=16, batch=16, peak_lr=3e-3, small_epochs=11, small_side=64, augmentation=_FIELD
     ),
     "mobilenet-0.5-160-lung-crop": Recipe(epochs=24, small_epochs=16, small_side=96),
+    "mobilenet-0.25-128-lung-crop": Recipe(epochs=24),
 }
 _USUAL = Recipe(epochs=24)
+# A MobileNet has the same weights at every resolution: the others of a width begin with these.
+_BEGINNINGS = {"0.25": "128", "0.5": "160"}
+
+
+def _finer(name: str) -> Recipe | None:
+    """The recipe of a MobileNet that begins with the weights of its width at another size."""
+    family, _, rest = name.partition("-")
+    width, _, tail = rest.partition("-")
+    side, _, form = tail.partition("-")
+    first = _BEGINNINGS.get(width)
+    if family != "mobilenet" or first is None or side == first:
+        return None
+    start = "-".join(filter(None, (family, width, first, form)))
+    return Recipe(epochs=6, peak_lr=1e-3, warmup=0.1, start=start)
 
 
 def recipe_for(name: str, epochs: int | None = None, quick: bool = False) -> Recipe:
     """The recipe of a model. `quick` stops after a few steps an epoch, to try the machinery."""
-    recipe = _RECIPES.get(name, _USUAL)
+    recipe = _RECIPES.get(name) or _finer(name) or _USUAL
     if epochs is not None:
         small = round(recipe.small_epochs * epochs / recipe.epochs)
         recipe = replace(recipe, epochs=epochs, small_epochs=small)
