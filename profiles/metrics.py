@@ -102,6 +102,36 @@ def pick_threshold(scores: ArrayLike, positives: ArrayLike) -> tuple[float, str]
     return (middle if middle > values[at] else float(values[at + 1])), rule
 
 
+def pick_threshold_f1(scores: ArrayLike, positives: ArrayLike) -> tuple[float, str]:
+    """The threshold with the largest F1 = 2 TP / (2 TP + FP + FN), and its rule.
+
+    It lies in the middle between two neighbouring scores, or between 0 and the lowest where it is
+    best to call every film positive; of equally good gaps the widest is taken.
+
+    Args:
+        scores: (N,), finite, 0..1.
+        positives: (N,), whether each film has the finding.
+
+    Raises:
+        DataError: the lengths differ, a score is not finite, or one class has no film.
+    """
+    score, positive = _checked(scores, positives)
+    if positive.all() or not positive.any():
+        raise DataError("a threshold needs films with and without the finding; use more films.")
+    values, index = np.unique(score, return_inverse=True)
+    hits = np.bincount(index, weights=positive)[::-1].cumsum()[::-1]
+    called = np.bincount(index)[::-1].cumsum()[::-1]
+    f1 = 2 * hits / (called + positive.sum())
+    gaps = np.diff(values, prepend=min(0.0, float(values[0])))
+    best = np.flatnonzero(f1 >= f1.max() - 1e-12)
+    at = int(best[np.argmax(gaps[best])])
+    middle = float(values[at] - gaps[at] / 2)
+    below = values[at - 1] if at else -np.inf
+    return (
+        middle if middle > below else float(values[at])
+    ), "largest F1, middle of the widest best gap"
+
+
 def wilson(share: float, n: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a share of n."""
     middle = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
@@ -201,3 +231,27 @@ def bootstrap_mean(values: ArrayLike, patients: Sequence[str]) -> Figure:
 def bootstrap_share(hits: ArrayLike, patients: Sequence[str]) -> Figure:
     """As `bootstrap_mean`, of yes and no (N,)."""
     return bootstrap_mean(np.asarray(hits, bool).astype(np.float64), patients)
+
+
+def bootstrap_ratio(parts: ArrayLike, wholes: ArrayLike, patients: Sequence[str]) -> Figure:
+    """Sum of `parts` over sum of `wholes`, one of each a film (N,), as `bootstrap_mean`.
+
+    Precision, recall and F1 are such ratios.
+
+    Raises:
+        DataError: the lengths differ, or all wholes are 0.
+    """
+    part = np.asarray(parts, np.float64).reshape(-1)
+    whole = np.asarray(wholes, np.float64).reshape(-1)
+    if not len(part) == len(whole) == len(patients) or not whole.sum() > 0:
+        raise DataError(
+            f"{len(part)} parts of {len(whole)} wholes of {len(patients)} patients, the wholes sum "
+            f"to {whole.sum():g}; expected as many of each and a sum above 0."
+        )
+    _, cluster = np.unique(np.asarray(patients), return_inverse=True)
+    n = int(cluster.max()) + 1
+    draws = _draw_patients(n)
+    tops = draws @ np.bincount(cluster, weights=part, minlength=n)
+    bottoms = draws @ np.bincount(cluster, weights=whole, minlength=n)
+    ratios = tops[bottoms > 0] / bottoms[bottoms > 0]
+    return _figure(float(part.sum() / whole.sum()), ratios, int((whole > 0).sum()), n)
