@@ -6,12 +6,15 @@ from pathlib import Path
 import torch
 
 from ...runtime.errors import NoLungsError
+from ...runtime.files import sha256_file
 from ...runtime.film import Film
 from ...runtime.images import prepare
-from ...runtime.lungs import CropRule, crop, find_lungs
+from ...runtime.lungs import Box, CropRule, crop, find_lungs
 from .. import lungs, weights, zoo
 
 Crop = Callable[[Film], Film | None]
+# Boxes by film, weights and rule: several models of one run look at the same films.
+_BOXES: dict[tuple[str, str, CropRule], Box | None] = {}
 
 
 def lung_cropper(folders: Sequence[Path] = (), rule: CropRule | None = None) -> Crop:
@@ -22,17 +25,25 @@ def lung_cropper(folders: Sequence[Path] = (), rule: CropRule | None = None) -> 
         CheckpointError: they are of another network.
     """
     spec = zoo.spec(lungs.NAME)
+    path = weights.find(spec, folders)
     module = zoo.build(lungs.NAME)
-    weights.load_into(module, weights.find(spec, folders))
-    how = rule or CropRule()
+    weights.load_into(module, path)
+    how, origin = rule or CropRule(), sha256_file(path)
 
-    def cropped(film: Film) -> Film | None:
+    def box_of(film: Film) -> Box | None:
         with torch.inference_mode():
             logits = module(torch.from_numpy(prepare(film, spec.input)))
         shares = torch.sigmoid(logits)[0, 0].numpy()
         try:
-            return crop(film, find_lungs(shares, film.pixels.shape, how).box)
+            return find_lungs(shares, film.pixels.shape, how).box
         except NoLungsError:
             return None
+
+    def cropped(film: Film) -> Film | None:
+        key = (film.source.sha256 or "", origin, how)
+        if not key[0] or key not in _BOXES:
+            _BOXES[key] = box_of(film)
+        box = _BOXES[key]
+        return None if box is None else crop(film, box)
 
     return cropped
