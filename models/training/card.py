@@ -161,15 +161,23 @@ def _data(card: Card, spec: ModelSpec) -> str:
 
 def _making(card: Card) -> str:
     recipe = card.recipe
+    goal = "soft Dice and pixel loss" if card.masks else "class weights"
+    if not card.masks:
+        goal += f", label smoothing {recipe['label_smoothing']:g}"
+    elif recipe["focal_gamma"]:
+        goal += f" (focal, gamma {recipe['focal_gamma']:g})"
+    begin = f"From the weights of {recipe['start']}" if recipe["start"] else "From scratch"
+    small = ""
+    if recipe["small_epochs"]:
+        side = recipe["small_side"]
+        small = f", the first {recipe['small_epochs']} on films of {side} x {side} pixels"
     lines = [
         "## How it was made",
         "",
-        f"From scratch: AdamW, one cycle to {recipe['peak_lr']:g}, weight decay "
-        f"{recipe['weight_decay']:g}, batch {recipe['batch']}, class weights, label smoothing "
-        f"{recipe['label_smoothing']:g}, averaged weights ({recipe['ema_decay']:g}), "
-        f"{card.epochs} epochs, epoch {card.kept_epoch} kept (lowest loss on *select*).",
-    ]
-    lines += [
+        f"{begin}: AdamW, one cycle to {recipe['peak_lr']:g}, weight decay "
+        f"{recipe['weight_decay']:g}, batch {recipe['batch']}, {goal}, averaged weights "
+        f"({recipe['ema_decay']:g}), {card.epochs} epochs{small}, epoch {card.kept_epoch} kept "
+        "(lowest loss on *select*).",
         "Augmentation: rotation, shift, zoom, aspect, left-right flip, exposure, sharpness, "
         "noise, blank margins and boxes (no vertical flip).",
         f"Seed {recipe['seed']}. {card.training_minutes:.0f} minutes; "
@@ -187,9 +195,26 @@ def _limits(card: Card, spec: ModelSpec) -> str:
         "- films from another place or machine before its own threshold was checked there: the "
         "official test films were drawn differently and show what such a change costs.",
         "",
-        "The data tell the label by more than the lungs (frame, exposure, position). Augmentation "
-        "works against it and cannot exclude it: look at the heat map, and do not trust an answer "
-        "whose evidence lies outside the lungs.",
+        *_outside(spec),
         "",
     ]
     return "\n".join(lines)
+
+
+def _outside(spec: ModelSpec) -> list[str]:
+    """What is known of evidence outside the lungs, for classifiers of chest films."""
+    if spec.intended_use.body_part != "CHEST" or spec.task == "segmentation":
+        return []
+    told = (
+        "The data tell the label by more than the lungs (frame, exposure, position). Augmentation "
+        "works against it and cannot exclude it: look at the heat map, and do not trust an answer "
+        "whose evidence lies outside the lungs."
+    )
+    if spec.input.region == "lungs":
+        return [
+            told,
+            "",
+            "This network sees only the box around the lungs that `lungs-128` finds; where it "
+            "finds none, there is no score.",
+        ]
+    return [told, "", f"The default form is {spec.name}-on-lungs, which sees the lungs alone."]

@@ -57,18 +57,14 @@ def finish(
     return card
 
 
-def _judge(
-    module: nn.Module, data: Data, model: ModelSpec, folders: tuple[Path, ...]
-) -> Judgement:
+def _judge(module: nn.Module, data: Data, model: ModelSpec, folders: tuple[Path, ...]) -> Judgement:
     if isinstance(data, MaskDataset):
         return judge_masks(module, data, model)
     cropped = lung_cropper(folders) if model.input.region == "lungs" else None
     return judge_binary(module, data, model, cropped)
 
 
-def _card(
-    model: ModelSpec, data: Data, state: RunState, found: Judgement, sha256: str
-) -> Card:
+def _card(model: ModelSpec, data: Data, state: RunState, found: Judgement, sha256: str) -> Card:
     figures = cost(model.name)
     return Card(
         name=model.name,
