@@ -1,7 +1,7 @@
 """How an architecture joins the zoo: one `Family` in its own file, named in `zoo.py`."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..runtime.spec import ModelSpec
@@ -21,6 +21,8 @@ class Family:
         build: the torch network with fresh weights; imports torch when called.
         cost: parameters and mult-adds, without torch.
         chest: whether each is a classifier of chest films, so that it has a lung-crop form.
+        user_weights: names that have no reference weights: the user brings a checkpoint.
+        notes: for the card, a heading and its paragraph.
     """
 
     names: tuple[str, ...]
@@ -28,3 +30,5 @@ class Family:
     build: Callable[[str], "nn.Module"]
     cost: Callable[[str], Cost]
     chest: bool
+    user_weights: frozenset[str] = frozenset()
+    notes: Mapping[str, str] = field(default_factory=dict)

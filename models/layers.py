@@ -1,9 +1,10 @@
-"""MobileNetV1's definition as data: the layers, their parameters and their mult-adds.
+"""MobileNetV1's definition as data, and how parameters and mult-adds of any network are counted.
 
 Both the torch network and the figures that `clinicedge models` prints come from here; nothing
 in this file needs torch.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -29,7 +30,7 @@ BLOCKS = (
 
 @dataclass(frozen=True)
 class Conv:
-    """A square convolution without bias, followed by batch normalization and ReLU6."""
+    """A square convolution without bias."""
 
     name: str
     inputs: int
@@ -49,9 +50,17 @@ class Conv:
 
 
 @dataclass(frozen=True)
+class Placed:
+    """A convolution and the side of its square output in pixels."""
+
+    conv: Conv
+    out_size: int
+
+
+@dataclass(frozen=True)
 class Cost:
     """What a network costs. `params_total` counts the moving mean and variance of the batch
-    normalization, `params_trainable` does not. `mult_adds` leaves out normalization, ReLU6,
+    normalization, `params_trainable` does not. `mult_adds` leaves out normalization, activation,
     bias and pooling."""
 
     params_total: int
@@ -78,16 +87,19 @@ def cost(width: float, resolution: int, classes: int) -> Cost:
     Args:
         resolution: side of the square input in pixels, a multiple of 32.
     """
-    size, weights, norms, mult_adds = resolution, 0, 0, 0
+    size, placed = resolution, []
     layers = backbone(width)
     for conv in layers:
         size //= conv.stride
-        weights += conv.weights
-        norms += conv.outputs
-        mult_adds += conv.mult_adds(size)
-    features = layers[-1].outputs
+        placed.append(Placed(conv, size))
+    return total(placed, sum(c.outputs for c in layers), layers[-1].outputs, classes)
+
+
+def total(placed: Sequence[Placed], norms: int, features: int, classes: int) -> Cost:
+    """Convolutions, batch normalization of `norms` channels, and one linear layer with bias."""
     head = features * classes
-    trainable = weights + 2 * norms + head + classes
+    trainable = sum(p.conv.weights for p in placed) + 2 * norms + head + classes
+    mult_adds = sum(p.conv.mult_adds(p.out_size) for p in placed)
     return Cost(trainable + 2 * norms, trainable, mult_adds + head)
 
 

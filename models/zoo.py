@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from ..runtime.errors import UnknownModelError
 from ..runtime.spec import ModelSpec
-from . import lungs, mobilenets
+from . import attention_unets, densenets, lungs, mobilenets, resnets, separable_cnns
 from .chest import LUNG_CROP, lung_crop
 from .family import Family
 from .layers import Cost
@@ -12,7 +12,14 @@ from .layers import Cost
 if TYPE_CHECKING:
     from torch import nn
 
-_FAMILIES: tuple[Family, ...] = (mobilenets.FAMILY, lungs.FAMILY)
+_FAMILIES: tuple[Family, ...] = (
+    mobilenets.FAMILY,
+    separable_cnns.FAMILY,
+    resnets.FAMILY,
+    densenets.FAMILY,
+    lungs.FAMILY,
+    attention_unets.FAMILY,
+)
 
 
 def names() -> tuple[str, ...]:
@@ -59,6 +66,15 @@ def build(name: str) -> "nn.Module":
     """
     family, plain = _find(name)
     return family.build(plain)
+
+
+def needs_user_weights(name: str) -> bool:
+    """Whether the zoo has only a spec, and the user brings the checkpoint.
+
+    False for names that are not of the zoo.
+    """
+    plain = name.removesuffix(LUNG_CROP)
+    return any(plain in family.user_weights for family in _FAMILIES)
 
 
 def _find(name: str) -> tuple[Family, str]:

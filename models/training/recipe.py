@@ -1,7 +1,9 @@
 """Training recipes: every number that decides a run, as data."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,11 @@ class Recipe:
     entropy) and `positive_weight` (of a mask's pixels) for masks. `start` names the model whose
     weights a run begins with, "" for fresh ones. In the first `small_epochs` epochs the films
     are shrunk to `small_side` pixels: early learning needs no fine detail, and costs less so.
+
+    `schedule` of the learning rate: "one-cycle"; "exponential": from the peak to a tenth of it
+    in `decay_epochs`, again and again; "plateau": the peak, halved after each `plateau_epochs`
+    epochs without a better select score. `keep`: the select figure that chooses the epoch, the
+    least loss or the greatest score.
     """
 
     epochs: int
@@ -64,10 +71,22 @@ class Recipe:
     start: str = ""
     small_epochs: int = 0
     small_side: int = 0
+    schedule: Literal["one-cycle", "exponential", "plateau"] = "one-cycle"
+    decay_epochs: float = 20.0
+    plateau_epochs: int = 5
+    keep: Literal["loss", "score"] = "loss"
     augmentation: Augmentation = Augmentation()
 
-    def learning_rate(self, step: int, steps: int) -> float:
-        """One cycle: cosine from peak/25 up to the peak, then down to peak/10,000."""
+    def learning_rate(self, step: int, steps: int, scores: Sequence[float] = ()) -> float:
+        """Of step `step` of all `steps`; `scores` are the select scores of the epochs so far."""
+        if self.schedule == "exponential":
+            return self.peak_lr * 0.1 ** (step / steps * self.epochs / self.decay_epochs)
+        if self.schedule == "plateau":
+            return self.peak_lr * 0.5 ** plateaus(scores, self.plateau_epochs)
+        return self._one_cycle(step, steps)
+
+    def _one_cycle(self, step: int, steps: int) -> float:
+        """Cosine from peak/25 up to the peak, then down to peak/10,000."""
         rise = max(1, round(self.warmup * steps))
         if step < rise:
             start, end, along = self.peak_lr / 25, self.peak_lr, step / rise
@@ -77,8 +96,38 @@ class Recipe:
         return end + (start - end) * (1 + math.cos(math.pi * min(along, 1.0))) / 2
 
 
+def plateaus(scores: Sequence[float], epochs: int) -> int:
+    """How many times `epochs` epochs in a row brought no score above the best before them."""
+    best, stale, count = -math.inf, 0, 0
+    for score in scores:
+        best, stale = (score, 0) if score > best else (best, stale + 1)
+        if stale == epochs:
+            count, stale = count + 1, 0
+    return count
+
+
 # What a radiographer's positioning changes; masks are learned from the whole film.
 _FIELD = Augmentation(rotation_deg=8.0, shift=0.06, scale=0.12, stretch=0.08, boxes=1, box=0.15)
+# 25 and 8 M parameters from scratch: a lower peak, and most epochs on small films.
+_DEEP = Recipe(
+    epochs=14, peak_lr=1e-3, weight_decay=0.05, patience=14, small_epochs=12, small_side=96
+)
+# The notebook's decay, shortened; its flattened maps need the full size throughout.
+_SEPARABLE = Recipe(epochs=25, schedule="exponential", decay_epochs=12.0, peak_lr=3e-3)
+# Masks of few pixels: Dice and focal loss, and the epoch of the best Dice.
+_TUMOUR = Recipe(
+    epochs=14,
+    batch=16,
+    peak_lr=2e-3,
+    ema_decay=0.99,
+    patience=14,
+    focal_gamma=2.0,
+    positive_weight=5.0,
+    small_epochs=12,
+    small_side=96,
+    keep="score",
+    augmentation=_FIELD,
+)
 # What differs from the usual recipe, for the weights that ship.
 _RECIPES = {
     "mobilenet-0.25-128": Recipe(epochs=40),
@@ -90,7 +139,34 @@ _RECIPES = {
     ),
     "mobilenet-0.5-160-lung-crop": Recipe(epochs=24, small_epochs=16, small_side=96),
     "mobilenet-0.25-128-lung-crop": Recipe(epochs=24),
+    "separable-cnn-180": _SEPARABLE,
+    "separable-cnn-180-lung-crop": replace(_SEPARABLE, epochs=12, decay_epochs=6.0),
+    "segunet-256": _TUMOUR,
+    "segunet-512": _TUMOUR,
+    **dict.fromkeys(
+        (
+            "resnet50-224",
+            "resnet50-224-lung-crop",
+            "densenet121-224",
+            "densenet121-224-lung-crop",
+            "pneumonia-type-224",
+            "pneumonia-type-224-lung-crop",
+        ),
+        _DEEP,
+    ),
 }
+# With a GPU, full size throughout and slowly, as the thesis of the attention U-Net has it.
+_THESIS = replace(
+    _TUMOUR,
+    epochs=100,
+    peak_lr=1e-4,
+    weight_decay=0.0,
+    patience=15,
+    small_epochs=0,
+    small_side=0,
+    schedule="plateau",
+)
+_ON_GPU = {"segunet-256": _THESIS, "segunet-512": replace(_THESIS, batch=8)}
 _USUAL = Recipe(epochs=24)
 # A MobileNet has the same weights at every resolution: the others of a width begin with these.
 _BEGINNINGS = {"0.25": "128", "0.5": "160"}
@@ -108,9 +184,16 @@ def _finer(name: str) -> Recipe | None:
     return Recipe(epochs=6, peak_lr=1e-3, warmup=0.1, start=start)
 
 
-def recipe_for(name: str, epochs: int | None = None, quick: bool = False) -> Recipe:
-    """The recipe of a model. `quick` stops after a few steps an epoch, to try the machinery."""
+def recipe_for(
+    name: str, epochs: int | None = None, quick: bool = False, gpu: bool = False
+) -> Recipe:
+    """The recipe of a model, for a GPU where there is one and it has its own.
+
+    `quick` stops after a few steps an epoch, to try the machinery.
+    """
     recipe = _RECIPES.get(name) or _finer(name) or _USUAL
+    if gpu:
+        recipe = _ON_GPU.get(name, recipe)
     if epochs is not None:
         small = round(recipe.small_epochs * epochs / recipe.epochs)
         recipe = replace(recipe, epochs=epochs, small_epochs=small)

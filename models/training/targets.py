@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from ...profiles.datasets import Dataset, read_dataset
+from ...profiles.datasets import Dataset, read_dataset, read_findings_dataset
 from ...profiles.masks import MaskDataset, read_mask_dataset
 from ...runtime.spec import ModelSpec
 from .binary import BinaryObjective
 from .cropping import lung_cropper
 from .films import load_films
+from .findings import FindingsObjective, load_findings
 from .masks import MaskObjective, load_masks
 from .objective import Objective
 from .recipe import Recipe
@@ -24,6 +25,8 @@ def read_data(model: ModelSpec, folder: Path) -> Data:
     """
     if model.task == "segmentation":
         return read_mask_dataset(folder)
+    if model.task == "findings":
+        return read_findings_dataset(folder, model.outputs[0].labels)
     return read_dataset(folder, model.outputs[0].labels)
 
 
@@ -53,8 +56,11 @@ def objective(
         return MaskObjective(train, select, recipe)
     labels = model.outputs[0].labels
     cropped = lung_cropper(folders) if model.input.region == "lungs" else None
-    films, judged = (
-        load_films(data.part(part), model.input, labels, advance, cropped)
-        for part in ("train", "select")
-    )
+    parts = (data.part("train"), data.part("select"))
+    if model.task == "findings":
+        found, checked = (
+            load_findings(part, model.input, labels, advance, cropped) for part in parts
+        )
+        return FindingsObjective(found, checked, recipe)
+    films, judged = (load_films(part, model.input, labels, advance, cropped) for part in parts)
     return BinaryObjective(films, judged, recipe)
