@@ -100,7 +100,8 @@ class Trainer:
         if self.state.epoch < self.recipe.small_epochs:
             pixels, targets = shrink(pixels, targets, self.recipe.small_side)
         x = to_input(pixels, self.spec).to(self.device)
-        rate = self.recipe.learning_rate(number, steps * self.recipe.epochs)
+        scores = [line.select_score for line in self.state.history]
+        rate = self.recipe.learning_rate(number, steps * self.recipe.epochs, scores)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with autocast(self.device):
@@ -124,7 +125,7 @@ class Trainer:
             seconds=state.seconds,
         )
         state.history.append(line)
-        if loss == min(h.select_loss for h in state.history):
+        if self._is_best(line):
             state.best_epoch = state.epoch
             state.best = {k: v.detach().cpu().clone() for k, v in self.ema.values.items()}
         state.epoch, state.step, state.loss_sum = state.epoch + 1, 0, 0.0
@@ -132,6 +133,12 @@ class Trainer:
         state.finished = state.epoch >= self.recipe.epochs or stale >= self.recipe.patience
         save_state(self.checkpoint, state, self.module, self.optimizer, self.ema)
         watch.epoch(line)
+
+    def _is_best(self, line: EpochFigures) -> bool:
+        """Whether the last epoch is to be kept."""
+        if self.recipe.keep == "score":
+            return line.select_score == max(h.select_score for h in self.state.history)
+        return line.select_loss == min(h.select_loss for h in self.state.history)
 
     def _judge(self, objective: Objective) -> tuple[float, float]:
         """Loss and score of the averaged weights on the select part, in float32."""

@@ -140,7 +140,7 @@ _RECIPES = {
     "mobilenet-0.5-160-lung-crop": Recipe(epochs=24, small_epochs=16, small_side=96),
     "mobilenet-0.25-128-lung-crop": Recipe(epochs=24),
     "separable-cnn-180": _SEPARABLE,
-    "separable-cnn-180-lung-crop": replace(_SEPARABLE, epochs=12, decay_epochs=6.0),
+    "separable-cnn-180-lung-crop": replace(_SEPARABLE, epochs=10, decay_epochs=6.0),
     "segunet-256": _TUMOUR,
     "segunet-512": _TUMOUR,
     **dict.fromkeys(
