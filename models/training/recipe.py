@@ -80,7 +80,8 @@ class Recipe:
     def learning_rate(self, step: int, steps: int, scores: Sequence[float] = ()) -> float:
         """Of step `step` of all `steps`; `scores` are the select scores of the epochs so far."""
         if self.schedule == "exponential":
-            return self.peak_lr * 0.1 ** (step / steps * self.epochs / self.decay_epochs)
+            tenths = step / steps * self.epochs / self.decay_epochs
+            return self.peak_lr * math.pow(0.1, tenths)
         if self.schedule == "plateau":
             return self.peak_lr * 0.5 ** plateaus(scores, self.plateau_epochs)
         return self._one_cycle(step, steps)
