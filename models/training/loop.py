@@ -135,10 +135,11 @@ class Trainer:
         watch.epoch(line)
 
     def _is_best(self, line: EpochFigures) -> bool:
-        """Whether the last epoch is to be kept."""
+        """Whether the last epoch is to be kept; what came before full size does not compete."""
+        history = self.state.history[min(self.recipe.small_epochs, line.epoch) :]
         if self.recipe.keep == "score":
-            return line.select_score == max(h.select_score for h in self.state.history)
-        return line.select_loss == min(h.select_loss for h in self.state.history)
+            return line.select_score == max(h.select_score for h in history)
+        return line.select_loss == min(h.select_loss for h in history)
 
     def _judge(self, objective: Objective) -> tuple[float, float]:
         """Loss and score of the averaged weights on the select part, in float32."""

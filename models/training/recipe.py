@@ -111,20 +111,19 @@ def plateaus(scores: Sequence[float], epochs: int) -> int:
 _FIELD = Augmentation(rotation_deg=8.0, shift=0.06, scale=0.12, stretch=0.08, boxes=1, box=0.15)
 # 25 and 8 M parameters from scratch: a lower peak, and most epochs on small films.
 _DEEP = Recipe(
-    epochs=14, peak_lr=1e-3, weight_decay=0.05, patience=14, small_epochs=12, small_side=96
+    epochs=8, peak_lr=1e-3, weight_decay=0.05, small_epochs=7, small_side=96
 )
 # The notebook's decay, shortened; its flattened maps need the full size throughout.
 _SEPARABLE = Recipe(epochs=25, schedule="exponential", decay_epochs=12.0, peak_lr=3e-3)
 # Masks of few pixels: Dice and focal loss, and the epoch of the best Dice.
 _TUMOUR = Recipe(
-    epochs=14,
+    epochs=8,
     batch=16,
     peak_lr=2e-3,
     ema_decay=0.99,
-    patience=14,
     focal_gamma=2.0,
     positive_weight=5.0,
-    small_epochs=12,
+    small_epochs=7,
     small_side=96,
     keep="score",
     augmentation=_FIELD,
@@ -138,7 +137,7 @@ _RECIPES = {
     "lungs-128": Recipe(
         epochs=16, batch=16, peak_lr=3e-3, small_epochs=11, small_side=64, augmentation=_FIELD
     ),
-    "mobilenet-0.5-160-lung-crop": Recipe(epochs=24, small_epochs=16, small_side=96),
+    "mobilenet-0.5-160-lung-crop": Recipe(epochs=22, small_epochs=12, small_side=112),
     "mobilenet-0.25-128-lung-crop": Recipe(epochs=24),
     "separable-cnn-180": _SEPARABLE,
     "separable-cnn-180-lung-crop": replace(_SEPARABLE, epochs=10, decay_epochs=6.0),
