@@ -13,6 +13,7 @@ from ..runtime.errors import ClinicEdgeError
 # verb -> one line of help; the module of the same name holds `run`.
 VERBS = {
     "models": "List the zoo with parameters, mult-adds and published figures.",
+    "data": "Make a data folder of a public set as it was downloaded.",
     "train": "Train a model of the zoo on a data folder.",
     "convert": "Make a bundle: ONNX, TFLite and OpenVINO, each FP32, FP16 and INT8, with proof.",
     "predict": "Score films with a bundle.",

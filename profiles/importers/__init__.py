@@ -1,0 +1,66 @@
+"""Public data sets, as they are downloaded, become data folders with our manifest.csv.
+
+A set is a file of this folder with an `IMPORTER`, and a line below.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...runtime.errors import DataError
+from ..measure import Progress
+from . import btxrd, kaggle_chest, nih, vindr_pcxr
+from .found import Importer, Readers
+from .writing import ImportReport as ImportReport
+from .writing import refuse_bad, refuse_place, write
+
+IMPORTERS: dict[str, Importer] = {
+    i.name: i for i in (kaggle_chest.IMPORTER, vindr_pcxr.IMPORTER, btxrd.IMPORTER, nih.IMPORTER)
+}
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """How to import.
+
+    Attributes:
+        copy: copy the films into the new folder, which then needs the download no more.
+        replace: write over an earlier import.
+        skip_bad: leave out files that cannot be taken; they are named in the report.
+        readers: of several readings of a film, what "majority" or "any" of the readers says.
+    """
+
+    copy: bool = False
+    replace: bool = False
+    skip_bad: bool = False
+    readers: Readers = "majority"
+
+
+def import_data(
+    kind: str, source: Path, out: Path, options: ImportOptions, progress: Progress
+) -> ImportReport:
+    """Write manifest.csv for a public set; nothing is written before all was read.
+
+    Args:
+        kind: one of IMPORTERS.
+        source: the folder as it was unpacked.
+        out: the folder of the manifest; without `copy` it must hold the films.
+
+    Raises:
+        DataError: an unknown set, a folder of another kind, or files that cannot be taken.
+        OutputError: `out` does not fit or cannot be written.
+    """
+    if kind not in IMPORTERS:
+        raise DataError(f"no importer {kind!r}; expected one of {', '.join(IMPORTERS)}.")
+    if not source.is_dir():
+        raise DataError(
+            f"{source} is no folder; expected {IMPORTERS[kind].layout}. Unpack the download first."
+        )
+    found = IMPORTERS[kind].read(source, options.readers, progress)
+    if not options.skip_bad:
+        refuse_bad(found)
+    if not found.rows:
+        raise DataError(
+            f"{found.root} has no film that can be taken; expected {IMPORTERS[kind].layout}."
+        )
+    refuse_place(found, out, options.copy, options.replace)
+    return write(kind, found, out, options.copy, progress)
