@@ -11,19 +11,30 @@ from .bundle import Bundle, load
 from .engines import open_session
 from .film import Film, FilmSource
 from .images import decode_film, read_film
-from .predictions import CAUTION, Classification, Explanation, Prediction
+from .predictions import (
+    CAUTION,
+    CascadeResult,
+    Classification,
+    Explanation,
+    Findings,
+    Prediction,
+    Segmentation,
+)
 from .predictor import Predictor
 from .session import Session, SessionOptions
 
 __all__ = [
     "CAUTION",
     "Bundle",
+    "CascadeResult",
     "Classification",
     "Explanation",
     "Film",
     "FilmSource",
+    "Findings",
     "Prediction",
     "Predictor",
+    "Segmentation",
     "Session",
     "SessionOptions",
     "decode_film",

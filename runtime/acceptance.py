@@ -1,8 +1,12 @@
 """Does this machine reproduce the answers recorded in the bundle?
 
 Each acceptance film is a phantom. Its preprocessed tensor must be the recorded one to the bit;
-the raw scores must lie within the recorded tolerance, and the decision must be the recorded one
+the raw values must lie within the recorded tolerance, and the decision must be the recorded one
 wherever the recorded score is farther from the threshold than that tolerance allows.
+
+Of a mask the values are block means of its logits and the share that is drawn (see
+`recorded_values.py`). A network for lung crops has crops as its films. A pipeline has none of its
+own: each of its models is asked (`Bundle.models`).
 """
 
 import hashlib
@@ -13,8 +17,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from .bundle import Bundle, check_file
 from .choices import processor, state_folder
 from .engines import engine_for, open_session, require
@@ -22,16 +24,17 @@ from .errors import AcceptanceError, OutputError, SchemaError
 from .files import write_atomic
 from .images import prepare, read_film
 from .manifest import AcceptanceFilm, Compute, Expected
-from .predictor import probabilities
+from .recorded_values import acceptance_values, largest_difference, same_decision
 from .records import dump_bytes, from_json
 from .session import Session, SessionOptions
+from .spec import OutputSpec
 
 
 @dataclass(frozen=True)
 class FilmResult:
     """One acceptance film on this machine.
 
-    `problem` is empty when it passed; `max_difference` of the raw scores is None where there is
+    `problem` is empty when it passed; `max_difference` of the raw values is None where there is
     no finite one.
     """
 
@@ -152,35 +155,32 @@ def _film(bundle: Bundle, film: AcceptanceFilm, expected: Expected, session: Ses
     if hashlib.sha256(tensor.tobytes()).hexdigest() != film.tensor_sha256:
         problem = "the preprocessed pixels differ from the recorded ones"
         return FilmResult(name, None, expected.tolerance, problem)
-    found = session.run({spec.name: tensor})[expected.output][0]
-    difference = float(np.max(np.abs(found - np.asarray(expected.values, np.float32))))
+    output = next((o for o in bundle.manifest.outputs if o.name == expected.output), None)
+    if output is None:
+        raise SchemaError(
+            f"'{bundle.manifest.name}' has acceptance answers of an output '{expected.output}'; it "
+            "has none of that name. Convert again."
+        )
+    raw = session.run({spec.name: tensor})[expected.output]
+    thresholds = _thresholds(bundle, expected, output)
+    found = acceptance_values(output, raw, next(iter(thresholds.values()), 0.5))
+    difference = largest_difference(output, expected.values, found)
     problem = ""
     # `not <=` also refuses NaN.
     if not difference <= expected.tolerance:
         problem = f"scores differ by {difference:.3g}, tolerance {expected.tolerance:.3g}"
-    elif not _same_decision(bundle, expected, found.tolist()):
+    elif not same_decision(output, expected, raw, thresholds):
         problem = "the decision differs"
     finite = difference if math.isfinite(difference) else None
     return FilmResult(name, finite, expected.tolerance, problem)
 
 
-def _same_decision(bundle: Bundle, expected: Expected, found: list[float]) -> bool:
-    output = next(o for o in bundle.manifest.outputs if o.name == expected.output)
-    if output.positive_label is None:
-        return True
-    index = output.labels.index(output.positive_label)
-    threshold = bundle.threshold(expected.artifact, expected.compute, output.positive_label)
-    recorded = probabilities(list(expected.values), output)[index]
-    here = probabilities(found, output)[index]
-    # Two logits that each move by the tolerance move the score's logit by twice that.
-    band = 2.0 * expected.tolerance
-    near = abs(_logit(recorded) - _logit(threshold)) <= band
-    return near or (here >= threshold) == (recorded >= threshold)
-
-
-def _logit(share: float) -> float:
-    clipped = min(max(share, 1e-12), 1.0 - 1e-12)
-    return math.log(clipped / (1.0 - clipped))
+def _thresholds(bundle: Bundle, expected: Expected, output: OutputSpec) -> dict[str, float]:
+    """By label: of the positive label, or of every label of findings and masks."""
+    decided = (output.positive_label,) if output.positive_label else output.labels
+    return {
+        label: bundle.threshold(expected.artifact, expected.compute, label) for label in decided
+    }
 
 
 def _processor_name() -> str:

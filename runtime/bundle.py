@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .consistency import check_consistency
 from .errors import ArtifactError, IntegrityError, SchemaError
 from .files import sha256_bytes, sha256_file
-from .manifest import SCHEMA, Artifact, Compute, FileEntry, Manifest, artifact_sha256
+from .manifest import SCHEMA, Artifact, Compute, FileEntry, Manifest, Member
 from .records import from_json
 from .session import ArtifactFiles
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 MANIFEST = "bundle.json"
 # A manifest of 16 models' worth is far below this; more is not a manifest.
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
+MEMBERS = "members"
+# Cascade, on-lungs, ensemble, model: nothing sensible is deeper.
+MAX_DEPTH = 4
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,11 @@ class Bundle:
         for artifact in self.manifest.artifacts:
             if artifact.id == wanted:
                 return artifact
+        if self.manifest.kind == "pipeline":
+            raise ArtifactError(
+                f"'{self.manifest.name}' is a pipeline and has no artifact '{artifact_id}' of its "
+                f"own; its members do: {', '.join(m.name for m in self.manifest.members)}."
+            )
         raise ArtifactError(
             f"'{self.manifest.name}' has no artifact '{artifact_id}'; it has "
             f"{', '.join(a.id for a in self.manifest.artifacts) or 'none'}."
@@ -74,12 +83,69 @@ class Bundle:
             for entry in graph.files:
                 check_file(self.folder, entry, what)
 
+    def members(self) -> "tuple[tuple[Member, Bundle], ...]":
+        """The bundles that a pipeline runs, from members/NAME in its folder; () for a model.
+
+        Raises:
+            ArtifactError: a member is missing.
+            IntegrityError: a member is another bundle than the one named.
+            SchemaError: a member's manifest is wrong, or lies around this bundle itself.
+        """
+        return tuple((member, self._member(member)) for member in self.manifest.members)
+
+    def _member(self, member: Member) -> "Bundle":
+        folder = self.folder / MEMBERS / member.name
+        what = f"pipeline '{self.manifest.name}'"
+        if not (folder / MANIFEST).is_file():
+            raise ArtifactError(
+                f"{what} names the member '{member.name}' ({member.role}), but {folder} has no "
+                f"{MANIFEST}; expected bundle {member.bundle_id[:12]}… there. Copy it there or "
+                "make the pipeline again with `clinicedge convert`."
+            )
+        if self.folder.resolve().is_relative_to(folder.resolve()):
+            raise SchemaError(f"{what}: its member '{member.name}' leads back to itself: a circle.")
+        found = load(folder)
+        if found.id != member.bundle_id:
+            raise IntegrityError(
+                f"{what}: the bundle in {folder} is {found.id[:12]}…, the manifest names "
+                f"{member.bundle_id[:12]}…; the member was changed or exchanged. Restore it or "
+                "make the pipeline again."
+            )
+        return found
+
+    def models(self, depth: int = 1) -> "tuple[tuple[str, Bundle], ...]":
+        """Every model bundle inside with its path, e.g. "first/lungs"; ("", itself) for a model.
+
+        A path has each member's role, and its name in an ensemble, where roles are alike.
+
+        Raises:
+            SchemaError: pipelines lie deeper in each other than 4.
+            ArtifactError, IntegrityError: as `members`.
+        """
+        if self.manifest.kind == "model":
+            return (("", self),)
+        if depth >= MAX_DEPTH:
+            raise SchemaError(
+                f"pipeline '{self.manifest.name}' lies {depth} deep and has members of its own; "
+                f"expected at most {MAX_DEPTH} bundles inside each other."
+            )
+        return tuple(
+            ("/".join(filter(None, (member_path(member), path))), model)
+            for member, bundle in self.members()
+            for path, model in bundle.models(depth + 1)
+        )
+
     def check_all(self) -> None:
-        """Compare every file that the manifest names.
+        """Compare every file that the manifest names, those of a pipeline's members included.
 
         Raises:
             IntegrityError: a file is missing or was changed.
+            ArtifactError, SchemaError: as `models`.
         """
+        if self.manifest.kind == "pipeline":
+            for _, model in self.models():
+                model.check_all()
+            return
         for artifact in self.manifest.artifacts:
             self.check(artifact.id)
         if self.manifest.acceptance:
@@ -95,6 +161,8 @@ class Bundle:
     ) -> "Predictor":
         """Open the predictor of the first artifact that this machine runs and reproduces.
 
+        Of a pipeline, each member's; the wishes go to every member.
+
         Args:
             engine: "auto" or an engine's name.
             precision: "auto", "fp32", "fp16", "int8", or an artifact id.
@@ -104,11 +172,18 @@ class Bundle:
         Raises:
             EngineMissingError: no engine for it is installed.
             AcceptanceError: engines are there, but none reproduces the recorded answers.
-            IntegrityError: a file was changed.
+            IntegrityError: a file was changed, or a pipeline's member exchanged.
+            ArtifactError: nothing fits the wish, or a pipeline's member is missing.
         """
-        from .selection import Wish, open_predictor
+        from .pipelines import open_predictor
+        from .selection import Wish
 
         return open_predictor(self, Wish(engine, precision, threads, order))
+
+
+def member_path(member: Member) -> str:
+    """What tells a member from the others of its pipeline: its role, or its name in an ensemble."""
+    return member.name if member.role == "member" else member.role
 
 
 def check_file(folder: Path, entry: FileEntry, what: str) -> None:
@@ -175,66 +250,5 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
             "Update clinicedge, or convert the model again with this version."
         )
     manifest = from_json(Manifest, raw, where)
-    _check_consistency(manifest, where)
+    check_consistency(manifest, where)
     return manifest
-
-
-def _check_consistency(manifest: Manifest, where: str) -> None:
-    """What types alone cannot say."""
-    ids = [a.id for a in manifest.artifacts]
-    if len(set(ids)) != len(ids):
-        raise SchemaError(f"{where}: an artifact id occurs twice: {', '.join(sorted(ids))}.")
-    if manifest.kind == "model" and (manifest.input is None or not manifest.outputs):
-        raise SchemaError(f"{where}: a model needs `input` and `outputs`. Convert again.")
-    entries = [f for a in manifest.artifacts for g in a.graphs for f in g.files]
-    films = manifest.acceptance.films if manifest.acceptance else ()
-    for entry in (*entries, *(f.file for f in films)):
-        _check_path(entry.path, where)
-    for artifact in manifest.artifacts:
-        found = artifact_sha256(f for g in artifact.graphs for f in g.files)
-        if artifact.id != f"{artifact.format}/{artifact.recipe}":
-            raise SchemaError(
-                f"{where}: artifact id {artifact.id!r} is not format/recipe "
-                f"'{artifact.format}/{artifact.recipe}'. Convert again."
-            )
-        if found != artifact.sha256:
-            raise IntegrityError(
-                f"{where}: artifact {artifact.id} says sha256 {artifact.sha256[:12]}…, its file "
-                f"list gives {found[:12]}…; the manifest was changed. Convert again or restore it."
-            )
-    for graph in (g for a in manifest.artifacts for g in a.graphs):
-        if not graph.files:
-            raise SchemaError(f"{where}: graph '{graph.name}' has no files. Convert again.")
-    _check_labels(manifest, where)
-
-
-def _check_labels(manifest: Manifest, where: str) -> None:
-    for output in manifest.outputs:
-        if output.labels and output.shape != (len(output.labels),):
-            raise SchemaError(
-                f"{where}: output '{output.name}' has {len(output.labels)} labels and shape "
-                f"{output.shape}; they must agree. Convert again."
-            )
-        if output.positive_label is not None and output.positive_label not in output.labels:
-            raise SchemaError(
-                f"{where}: positive label {output.positive_label!r} is not among "
-                f"{output.labels}. Convert again."
-            )
-    spec = manifest.input
-    if spec is not None and not (
-        len(spec.scaling.mean) == len(spec.scaling.std) == spec.channels
-        and all(std > 0 for std in spec.scaling.std)
-        and min(spec.height, spec.width, spec.channels) > 0
-    ):
-        raise SchemaError(
-            f"{where}: the input has {spec.channels} channels; mean and std need as many "
-            "values, std above 0, and a size above 0. Convert again."
-        )
-
-
-def _check_path(path: str, where: str) -> None:
-    pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or "\\" in path or not pure.parts:
-        raise SchemaError(
-            f"{where}: file path {path!r} leaves the bundle; expected a relative path inside it."
-        )

@@ -11,7 +11,8 @@
     ├── BundleError               the bundle cannot be used
     │   ├── SchemaError           bundle.json breaks the schema or has an unknown version
     │   ├── IntegrityError        a file is missing or differs from its hash
-    │   ├── ArtifactError         no such artifact, graph, precision or threshold
+    │   ├── ArtifactError         no such artifact, graph, precision, threshold or member
+    │   ├── WholeFilmError        its network takes films cropped to the lungs, not whole ones
     │   └── AcceptanceError       this machine does not reproduce the recorded answers
     ├── EngineError               the engine cannot run the graph
     │   ├── EngineMissingError    not installed
@@ -83,7 +84,11 @@ class IntegrityError(BundleError):
 
 
 class ArtifactError(BundleError):
-    """The bundle has no such artifact, graph, precision or threshold."""
+    """The bundle has no such artifact, graph, precision, threshold or member."""
+
+
+class WholeFilmError(BundleError):
+    """A network made for films cropped to the lungs was given a whole film."""
 
 
 class AcceptanceError(BundleError):

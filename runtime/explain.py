@@ -61,11 +61,28 @@ def eigen_cam(features: NDArray[np.float32], class_weights: NDArray[np.float32] 
 
 
 def on_film(explanation: Explanation, film: Film, spec: InputSpec) -> NDArray[np.float32]:
-    """The map at the film's own size, float32 (H, W) 0..1, bicubic."""
+    """The map at the film's own size, float32 (H, W) 0..1, bicubic; 0 outside a crop.
+
+    Args:
+        spec: of the network that looked; of a pipeline `predictor.input`.
+    """
+    height, width = film.pixels.shape
+    box = explanation.crop
+    if box is None:
+        return _laid(explanation.map, (height, width), spec)
+    values = np.zeros((height, width), np.float32)
+    size = (box.y1 - box.y0, box.x1 - box.x0)
+    values[box.y0 : box.y1, box.x0 : box.x1] = _laid(explanation.map, size, spec)
+    return values
+
+
+def _laid(
+    values: NDArray[np.float32], size: tuple[int, int], spec: InputSpec
+) -> NDArray[np.float32]:
+    """The map over what the network was shown, float32 of that size."""
     from PIL import Image
 
-    size = film.pixels.shape
-    image = Image.fromarray(explanation.map)
+    image = Image.fromarray(values)
     if spec.resize == "letterbox":
         inner_h, inner_w, top, left = letterbox_frame(size[0], size[1], spec)
         whole = image.resize((spec.width, spec.height), Image.Resampling.BICUBIC)

@@ -107,8 +107,8 @@ def _box(mask: NDArray[np.bool_], film_shape: tuple[int, int], margin: float) ->
         return int(np.floor(low * length)), int(np.ceil(high * length))
 
     height, width = film_shape
-    y0, y1 = span(mask.any(axis=1), height)
-    x0, x1 = span(mask.any(axis=0), width)
+    y0, y1 = span(np.asarray(mask.any(axis=1)), height)
+    x0, x1 = span(np.asarray(mask.any(axis=0)), width)
     return Box(x0, y0, x1, y1)
 
 

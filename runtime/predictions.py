@@ -44,7 +44,10 @@ class Timing:
 
 @dataclass(frozen=True)
 class Member:
-    """What a member of a pipeline contributed: its role there and what answered."""
+    """A member of a pipeline that was asked, and what answered.
+
+    `role` is the path to it, e.g. "first/lungs"; in an ensemble the member's name.
+    """
 
     role: str
     report: RunReport

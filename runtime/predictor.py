@@ -1,28 +1,109 @@
-"""Film in, typed result out."""
+"""Film in, typed result out: what every predictor gives, and the part that models share.
+
+`Bundle.predictor` opens a `Classifier`, a `FindingsPredictor` or a `Segmenter` (models: one
+network), or a pipeline of them. A caller that only predicts and explains needs `Predictor`.
+"""
 
 import math
 import time
-from dataclasses import replace
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .bundle import Bundle
-from .errors import ArtifactError, TensorError
+from .errors import ArtifactError, TensorError, WholeFilmError
 from .film import Film
 from .images import prepare, resize, scale
 from .intended_use import refuse_outside
 from .manifest import Compute
-from .predictions import Classification, Explanation, RunReport, Timing
+from .predictions import Explanation, Prediction, RunReport, Timing
 from .session import Session
-from .spec import ExplanationSpec, InputSpec, OutputSpec
+from .spec import InputSpec, Meaning, OutputSpec
+
+Kind = Literal["classification", "findings", "segmentation", "cascade"]
+Boxes = tuple[tuple[float, ...], ...]
 
 
-class Predictor:
-    """A classifier's session with its preprocessing and post-processing.
+class Predictor(Protocol):
+    """A model or a pipeline, opened. One thread at a time; open one predictor a thread.
 
-    One thread at a time; open one predictor a thread.
+    Attributes:
+        kind: which of the predictions it gives.
+        input: of the member whose answer counts (a model's own).
+        labels: of that member, in the manifest's order; of a cascade's first.
+        positive_label: what the score stands for; None where there are several findings.
+        thresholds: by label; a binary answer has one, of its positive label.
+        parts: what a pipeline consists of; () for a model.
     """
+
+    @property
+    def bundle(self) -> Bundle: ...
+
+    @property
+    def kind(self) -> Kind: ...
+
+    @property
+    def input(self) -> InputSpec: ...
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    @property
+    def positive_label(self) -> str | None: ...
+
+    @property
+    def thresholds(self) -> Mapping[str, float]: ...
+
+    @property
+    def report(self) -> RunReport: ...
+
+    @property
+    def parts(self) -> "tuple[Part, ...]": ...
+
+    def predict(self, film: Film, boxes: Boxes = ()) -> Prediction:
+        """Answer for a film.
+
+        Args:
+            boxes: prompts (x0, y0, x1, y1); nothing of today's takes any.
+
+        Raises:
+            TensorError: boxes were given.
+            OutsideUseError: the film declares another modality or body part.
+            NoLungsError: a chest pipeline finds no lungs; there is no score.
+            WholeFilmError: a network for lung crops was asked alone.
+        """
+        ...
+
+    def explain(self, film: Film) -> Explanation:
+        """A map over the film for what `predict` answers.
+
+        Raises:
+            ArtifactError: the model gives no feature map.
+            FilmError, WholeFilmError: as `predict`.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A member of a pipeline, opened, and its role there."""
+
+    role: str
+    predictor: Predictor
+
+
+class ModelPredictor(ABC):
+    """One network's session with its preprocessing; each task adds what the outputs mean.
+
+    It keeps the memory of its input tensor from film to film.
+    """
+
+    kind: Kind
+    parts: tuple[Part, ...] = ()
 
     def __init__(
         self,
@@ -39,9 +120,12 @@ class Predictor:
         self.input: InputSpec = _input(bundle)
         self._session = session
         self._buffer = np.empty((1, *self.input.shape), np.float32)
-        self._scores = _binary_output(bundle)
-        self._positive = self._scores.labels.index(self._scores.positive_label or "")
-        self.threshold = bundle.threshold(artifact.id, compute, self._scores.labels[self._positive])
+        self._output = self._answering(bundle)
+        self.labels = self._output.labels
+        self.positive_label = self._output.positive_label
+        self.thresholds: Mapping[str, float] = {
+            label: bundle.threshold(artifact.id, compute, label) for label in self._decided()
+        }
         self.report = RunReport(
             model=manifest.name,
             model_version=manifest.version,
@@ -50,6 +134,30 @@ class Predictor:
             artifact_sha256=artifact.sha256,
             session=replace(session.report, notes=(*session.report.notes, *notes)),
         )
+
+    @abstractmethod
+    def _answering(self, bundle: Bundle) -> OutputSpec:
+        """The output that the answer is read from."""
+
+    @abstractmethod
+    def _decided(self) -> tuple[str, ...]:
+        """The labels that have a threshold."""
+
+    @abstractmethod
+    def predict(self, film: Film, boxes: Boxes = ()) -> Prediction:
+        """Answer for a whole film; raises as `Predictor.predict`."""
+
+    @abstractmethod
+    def predict_crop(self, film: Film) -> Prediction:
+        """Answer for what was already cut to the region that the network was made for."""
+
+    @abstractmethod
+    def explain(self, film: Film) -> Explanation:
+        """A map over a whole film; raises as `Predictor.explain`."""
+
+    @abstractmethod
+    def explain_crop(self, film: Film) -> Explanation:
+        """A map over what was already cut to the region that the network was made for."""
 
     def tensor(self, film: Film) -> NDArray[np.float32]:
         """The network's input float32 (1, C, H, W)."""
@@ -63,82 +171,30 @@ class Predictor:
         """As `tensor`, into memory that is used again: fresh pages cost more than scaling."""
         return scale(resize(film.pixels, self.input), self.input, self._buffer)
 
-    def predict(self, film: Film, boxes: tuple[tuple[float, ...], ...] = ()) -> Classification:
-        """Score a film.
-
-        Args:
-            boxes: prompts (x0, y0, x1, y1); a classifier takes none.
-
-        Raises:
-            TensorError: boxes were given.
-            OutsideUseError: the film declares another modality or body part.
-        """
-        if boxes:
-            raise TensorError(
-                f"'{self.report.model}' classifies whole films; found {len(boxes)} boxes, "
-                "expected none."
-            )
-        refuse_outside(film, self.bundle.manifest.intended_use, self.report.model)
+    def _timed(self, film: Film) -> tuple[NDArray[np.float32], Timing]:
+        """The answering output of one run without its batch axis, and how long it took."""
         start = time.perf_counter()
         tensor = self._prepare(film)
         prepared = time.perf_counter()
-        logits = self._session.run({self.input.name: tensor})[self._scores.name]
+        raw = self._session.run({self.input.name: tensor})[self._output.name]
         done = time.perf_counter()
-        timing = Timing((prepared - start) * 1e3, (done - prepared) * 1e3)
-        return self._classification(logits, timing)
+        return raw[0], Timing((prepared - start) * 1e3, (done - prepared) * 1e3)
 
-    def _classification(self, logits: NDArray[np.float32], timing: Timing) -> Classification:
-        shares = probabilities(logits[0].tolist(), self._scores)
-        labels = self._scores.labels
-        score = shares[self._positive]
-        positive = score >= self.threshold
-        chosen = self._positive if positive else 1 - self._positive
-        return Classification(
-            label=labels[chosen],
-            positive=positive,
-            positive_label=labels[self._positive],
-            score=score,
-            threshold=self.threshold,
-            probabilities=tuple(zip(labels, shares, strict=True)),
-            report=self.report,
-            timing=timing,
-        )
-
-    def explain(self, film: Film) -> Explanation:
-        """Eigen-CAM of a film, its sign tied to the positive label where the head allows.
-
-        Raises:
-            ArtifactError: the model gives no feature map.
-        """
-        from .explain import eigen_cam
-
-        spec = self._explanation()
-        features = self.run(film)[spec.output][0]
-        head = self.bundle.manifest.head
-        weights = None
-        if spec.pooling_linear_head and head is not None:
-            rows = np.asarray(head.weight, np.float32)
-            weights = rows[self._positive] - rows[1 - self._positive]
-        result = eigen_cam(features, weights)
-        return Explanation(
-            map=result.map,
-            method="eigen-cam",
-            label=self._scores.labels[self._positive],
-            sign=result.sign,
-            note=result.note,
-            report=self.report,
-        )
-
-    def _explanation(self) -> ExplanationSpec:
-        spec = self.bundle.manifest.explanation
-        names = [t.name for t in self._session.outputs]
-        if spec is None or spec.output not in names:
-            raise ArtifactError(
-                f"artifact {self.report.artifact} of '{self.report.model}' gives "
-                f"{', '.join(names)} and no feature map, so there is no explanation. "
-                "Convert it with a feature output."
+    def _admit(self, film: Film, boxes: Boxes = ()) -> None:
+        """Refuse what a whole film may not be asked with; see `Predictor.predict`."""
+        if boxes:
+            raise TensorError(
+                f"'{self.report.model}' looks at whole films; found {len(boxes)} boxes, "
+                "expected none."
             )
-        return spec
+        if self.input.region == "lungs":
+            base = self.report.model.removesuffix("-lung-crop")
+            raise WholeFilmError(
+                f"'{self.report.model}' was made for films cropped to the lungs; on a whole film "
+                f"its score would mean nothing. Use the pipeline '{base}-on-lungs', which finds "
+                "the lungs and crops."
+            )
+        refuse_outside(film, self.bundle.manifest.intended_use, self.report.model)
 
 
 def probabilities(logits: list[float], output: OutputSpec) -> list[float]:
@@ -168,11 +224,7 @@ def _input(bundle: Bundle) -> InputSpec:
     return bundle.manifest.input
 
 
-def _binary_output(bundle: Bundle) -> OutputSpec:
-    for output in bundle.manifest.outputs:
-        if output.meaning == "logits" and len(output.labels) == 2 and output.positive_label:
-            return output
-    raise ArtifactError(
-        f"'{bundle.manifest.name}' has no two-label output with a positive label, so it cannot "
-        "be opened as a classifier."
-    )
+def find_output(bundle: Bundle, meaning: Meaning) -> OutputSpec | None:
+    """The first output of that meaning that has labels."""
+    found = (o for o in bundle.manifest.outputs if o.meaning == meaning and o.labels)
+    return next(found, None)

@@ -6,15 +6,24 @@ from dataclasses import dataclass
 from .acceptance import require_acceptance
 from .bundle import Bundle
 from .choices import Choice, read_choice
+from .classifier import Classifier
 from .engines import engines, open_session, require
 from .errors import AcceptanceError, ArtifactError, EngineError, EngineMissingError
+from .findings import FindingsPredictor
 from .manifest import Artifact, Compute
-from .predictor import Predictor
+from .predictor import ModelPredictor
+from .segmenter import Segmenter
 from .session import SessionOptions
+from .spec import Task
 
 # Lightest in memory first; a device profile says better.
 DEFAULT_ORDER = ("onnxruntime", "litert", "openvino")
 PRECISION_ORDER = ("int8", "fp32", "fp16")
+TASKS: dict[Task, type[ModelPredictor]] = {
+    "classification": Classifier,
+    "findings": FindingsPredictor,
+    "segmentation": Segmenter,
+}
 
 
 @dataclass(frozen=True)
@@ -88,15 +97,27 @@ def _tuned(bundle: Bundle, wish: Wish) -> Candidate | None:
     return Candidate(choice.artifact, choice.compute, choice.engine, wish.threads or choice.threads)
 
 
-def open_predictor(bundle: Bundle, wish: Wish) -> Predictor:
+def open_model(bundle: Bundle, wish: Wish) -> ModelPredictor:
     """Open the first candidate that is installed, intact and reproduces the recorded answers.
 
     A candidate passed over is named in the report of every prediction.
 
     Raises:
+        ArtifactError: the bundle is a pipeline, or of a task that nothing here opens.
         EngineMissingError, AcceptanceError, ArtifactError: no candidate is left; says why each.
         IntegrityError: a file was changed.
     """
+    manifest = bundle.manifest
+    if manifest.kind == "pipeline":
+        raise ArtifactError(
+            f"'{manifest.name}' is a pipeline; expected a model. Open one of its members, "
+            f"{', '.join(m.name for m in manifest.members)}, or the whole with `predictor()`."
+        )
+    if manifest.task not in TASKS:
+        raise ArtifactError(
+            f"'{manifest.name}' is for the task '{manifest.task}'; this clinicedge opens "
+            f"{', '.join(TASKS)}. Update clinicedge."
+        )
     passed_over: list[str] = []
     failed_acceptance = False
     for candidate in candidates(bundle, wish):
@@ -114,10 +135,11 @@ def open_predictor(bundle: Bundle, wish: Wish) -> Predictor:
     )
 
 
-def _open(bundle: Bundle, candidate: Candidate, notes: tuple[str, ...]) -> Predictor:
+def _open(bundle: Bundle, candidate: Candidate, notes: tuple[str, ...]) -> ModelPredictor:
     require_acceptance(bundle, candidate.artifact, candidate.compute, candidate.engine)
     options = SessionOptions(candidate.compute, candidate.threads)
     session = open_session(
         bundle.files(candidate.artifact), options=options, engine=candidate.engine
     )
-    return Predictor(bundle, candidate.artifact, candidate.compute, session, notes)
+    opened = TASKS[bundle.manifest.task]
+    return opened(bundle, candidate.artifact, candidate.compute, session, notes)

@@ -1,0 +1,75 @@
+"""One label of two for a film."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bundle import Bundle
+from .errors import ArtifactError
+from .film import Film
+from .maps import class_map
+from .predictions import Classification, Explanation, Timing
+from .predictor import Boxes, ModelPredictor, probabilities
+from .spec import OutputSpec
+
+
+class Classifier(ModelPredictor):
+    """A two-label network: softmax over both, or a sigmoid each."""
+
+    kind = "classification"
+    positive_label: str
+
+    def _answering(self, bundle: Bundle) -> OutputSpec:
+        for output in bundle.manifest.outputs:
+            if output.meaning == "logits" and len(output.labels) == 2 and output.positive_label:
+                self._positive = output.labels.index(output.positive_label)
+                return output
+        raise ArtifactError(
+            f"'{bundle.manifest.name}' has no two-label output with a positive label, so it "
+            "cannot be opened as a classifier."
+        )
+
+    def _decided(self) -> tuple[str, ...]:
+        return (self._output.labels[self._positive],)
+
+    @property
+    def threshold(self) -> float:
+        """Positive means score >= threshold."""
+        return self.thresholds[self.positive_label]
+
+    def predict(self, film: Film, boxes: Boxes = ()) -> Classification:
+        """Score a whole film; raises as `Predictor.predict`."""
+        self._admit(film, boxes)
+        return self.predict_crop(film)
+
+    def predict_crop(self, film: Film) -> Classification:
+        """Score what was already cut to the region that the network was made for."""
+        return self._classification(*self._timed(film))
+
+    def _classification(self, logits: NDArray[np.float32], timing: Timing) -> Classification:
+        shares = probabilities(logits.tolist(), self._output)
+        labels = self.labels
+        score, threshold = shares[self._positive], self.threshold
+        positive = score >= threshold
+        return Classification(
+            label=labels[self._positive if positive else 1 - self._positive],
+            positive=positive,
+            positive_label=self.positive_label,
+            score=score,
+            threshold=threshold,
+            probabilities=tuple(zip(labels, shares, strict=True)),
+            report=self.report,
+            timing=timing,
+        )
+
+    def explain(self, film: Film) -> Explanation:
+        """Eigen-CAM of a whole film for the positive label; raises as `Predictor.explain`."""
+        self._admit(film)
+        return self.explain_crop(film)
+
+    def explain_crop(self, film: Film) -> Explanation:
+        """Eigen-CAM, its sign tied to the positive label where the head allows.
+
+        Raises:
+            ArtifactError: the model gives no feature map.
+        """
+        return class_map(self, film, self._positive, 1 - self._positive)

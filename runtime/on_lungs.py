@@ -1,0 +1,83 @@
+"""Lungs, crop, classifier: a chest classifier that sees nothing but the lungs."""
+
+import weakref
+from dataclasses import replace
+
+from .bundle import Bundle
+from .errors import ArtifactError
+from .film import Film
+from .lungs import CropRule, Lungs, crop, find_lungs
+from .pipeline import CropPredictor, Pipeline, added, contributed
+from .predictions import Classification, Explanation, Findings, Member, Timing
+from .predictor import Boxes, Part
+from .segmenter import Segmenter
+
+
+class LungFinder:
+    """Where the lungs are; the same film asked again is not searched again."""
+
+    def __init__(self, segmenter: Segmenter, rule: CropRule) -> None:
+        if segmenter.input.resize != "stretch":
+            raise ArtifactError(
+                f"'{segmenter.report.model}' lays films in a letterbox; expected a lung network "
+                "whose input is stretched."
+            )
+        self.segmenter = segmenter
+        self._rule = rule
+        self._film: weakref.ref[Film] | None = None
+        self._lungs: Lungs | None = None
+
+    def find(self, film: Film) -> tuple[Lungs, Timing]:
+        """The lungs, and how long the search took now: 0 where it was remembered.
+
+        Raises:
+            NoLungsError: there are none.
+        """
+        if self._lungs is not None and self._film is not None and self._film() is film:
+            return self._lungs, Timing(0.0, 0.0)
+        grid, timing = self.segmenter.probabilities(film)
+        height, width = film.pixels.shape
+        lungs = find_lungs(grid, (height, width), self._rule)
+        self._film, self._lungs = weakref.ref(film), lungs
+        return lungs, timing
+
+
+class OnLungs(Pipeline):
+    """The answer is the classifier's on the crop; `crop` tells where on the film it looked."""
+
+    def __init__(self, bundle: Bundle, finder: LungFinder, classifier: CropPredictor) -> None:
+        lungs, deciding = Part("lungs", finder.segmenter), Part("classifier", classifier)
+        super().__init__(bundle, classifier.kind, (lungs, deciding), deciding)
+        self._finder = finder
+        self._classifier = classifier
+
+    def find(self, film: Film) -> Lungs:
+        """The lungs of a film, as `predict` crops to them.
+
+        Raises:
+            NoLungsError: there are none.
+        """
+        return self._finder.find(film)[0]
+
+    def predict(self, film: Film, boxes: Boxes = ()) -> Classification | Findings:
+        """Find the lungs, crop, score; raises as `Predictor.predict`."""
+        self._admit(film, boxes)
+        lungs, search = self._finder.find(film)
+        answer = self._classifier.predict_crop(crop(film, lungs.box))
+        return replace(
+            answer,
+            report=self.report,
+            timing=added([search, answer.timing]),
+            crop=lungs.box,
+            members=(
+                Member("lungs", self._finder.segmenter.report),
+                *contributed("classifier", answer),
+            ),
+        )
+
+    def explain(self, film: Film) -> Explanation:
+        """The classifier's map over the crop; raises as `Predictor.explain`."""
+        self._admit(film)
+        lungs, _ = self._finder.find(film)
+        told = self._classifier.explain_crop(crop(film, lungs.box))
+        return replace(told, report=self.report, crop=lungs.box)

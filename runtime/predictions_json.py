@@ -1,0 +1,75 @@
+"""Predictions as JSON: the one form that the command line prints and the server keeps."""
+
+from typing import Any
+
+from .outlines import Polygon, region_outlines
+from .predictions import CascadeResult, Classification, Findings, Prediction, Segmentation
+from .records import to_json
+
+# A noisy mask has thousands of specks; nobody looks at more outlines than these.
+RAW_REGIONS = 50
+
+
+def prediction_json(prediction: Prediction) -> dict[str, Any]:
+    """The whole prediction as dicts, lists and scalars.
+
+    `kind` says which: "classification" (`probabilities` by label), "findings", "segmentation"
+    or "cascade". Masks are told by outlines, lists of [x, y] in film pixels, closed without
+    repeating the first point: `lesions` of the cleaned mask, `raw_outline` of the largest regions
+    before cleaning, each its outer polygon and its holes.
+    """
+    match prediction:
+        case Classification():
+            return {
+                "kind": "classification",
+                **to_json(prediction),
+                "probabilities": dict(prediction.probabilities),
+            }
+        case Findings():
+            return {"kind": "findings", **to_json(prediction)}
+        case Segmentation():
+            return _segmentation(prediction)
+        case CascadeResult():
+            return _cascade(prediction)
+
+
+def _segmentation(seen: Segmentation) -> dict[str, Any]:
+    height, width = seen.mask.shape
+    area = int(seen.mask.sum())
+    raw = region_outlines(seen.raw, RAW_REGIONS)
+    return {
+        "kind": "segmentation",
+        "label": seen.label,
+        "positive": seen.positive,
+        "score": seen.score,
+        "threshold": seen.threshold,
+        "height": height,
+        "width": width,
+        "area_px": area,
+        "area_share": area / (height * width),
+        "lesions": [
+            {**to_json(lesion), "outline": _points(lesion.outline)} for lesion in seen.lesions
+        ],
+        "raw_outline": [_points(region) for region in raw],
+        "report": to_json(seen.report),
+        "timing": to_json(seen.timing),
+        "caution": seen.caution,
+        "members": to_json(seen.members),
+    }
+
+
+def _points(polygons: tuple[Polygon, ...]) -> list[list[list[int]]]:
+    """Points lie on corners of pixels: whole numbers take half the room."""
+    return [[[int(x), int(y)] for x, y in polygon] for polygon in polygons]
+
+
+def _cascade(seen: CascadeResult) -> dict[str, Any]:
+    return {
+        "kind": "cascade",
+        "first": prediction_json(seen.first),
+        "second": None if seen.second is None else prediction_json(seen.second),
+        "report": to_json(seen.report),
+        "timing": to_json(seen.timing),
+        "caution": seen.caution,
+        "members": to_json(seen.members),
+    }
