@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from ..runtime.errors import CheckpointError, WeightsMissingError
 from ..runtime.spec import ModelSpec
+from . import fit, zoo
+from .tensor_files import read_safetensors
 
 if TYPE_CHECKING:
     from torch import nn
 
 # Beside the code in a clone; a wheel has no weights.
 CLONE_FOLDER = Path(__file__).resolve().parents[1] / "weights"
-_SHOWN = 8
 
 
 def find(spec: ModelSpec, folders: Sequence[Path] = ()) -> Path:
@@ -27,6 +28,13 @@ def find(spec: ModelSpec, folders: Sequence[Path] = ()) -> Path:
         if path.is_file():
             return path
     looked = ", ".join(str(p) for p in places)
+    if zoo.needs_user_weights(spec.name):
+        raise WeightsMissingError(
+            f"'{spec.name}' has no reference weights, it is a spec for a checkpoint that you "
+            f"bring; {spec.weights.file} is not in {looked}. Convert your own .pth, .safetensors "
+            f"or .onnx file of this network, or train one: clinicedge train {spec.name} "
+            "--data DIR."
+        )
     raise WeightsMissingError(
         f"no weights for '{spec.name}': {spec.weights.file} is not in {looked}. "
         f"Name its folder with --weights, or train it: clinicedge train {spec.name} --data DIR."
@@ -39,29 +47,7 @@ def load_into(module: "nn.Module", path: Path) -> None:
     Raises:
         CheckpointError: the file is damaged, or a tensor is missing, unknown or misshapen.
     """
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as err:
-        raise CheckpointError(
-            f"cannot read {path}: {err}. Expected a safetensors file; restore or train it again."
-        ) from err
-    own = {k: v for k, v in module.state_dict().items() if v.is_floating_point()}
-    wrong = _differences(
-        {k: tuple(v.shape) for k, v in own.items()},
-        {k: tuple(v.shape) for k, v in tensors.items()},
-    )
-    if wrong:
-        raise CheckpointError(
-            f"{path} does not fit the network: {'; '.join(wrong)}. It is of another model."
-        )
-    with torch.no_grad():
-        for key, value in own.items():
-            value.copy_(tensors[key].to(torch.float32))
-    module.eval()
+    fit.put_into(module, read_safetensors(path), path)
 
 
 def save(module: "nn.Module", path: Path, title: str) -> None:
@@ -89,21 +75,3 @@ def save(module: "nn.Module", path: Path, title: str) -> None:
             )
         tensors[key] = half
     write_atomic(path, to_bytes(tensors, {"title": title}))
-
-
-def _differences(
-    expected: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]]
-) -> list[str]:
-    lines = []
-    for title, names in (
-        ("missing", sorted(expected.keys() - found.keys())),
-        ("unexpected", sorted(found.keys() - expected.keys())),
-    ):
-        if names:
-            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            lines.append(f"{title} {', '.join(names[:_SHOWN])}{more}")
-    for key in sorted(expected.keys() & found.keys()):
-        if expected[key] != found[key]:
-            lines.append(f"{key} has shape {found[key]}, expected {expected[key]}")
-            break
-    return lines
