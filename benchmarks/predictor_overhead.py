@@ -16,8 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from clinicedge.runtime import Film, Predictor, load, phantom
+from clinicedge.runtime import Film, load, phantom
 from clinicedge.runtime.bundle import Bundle
+from clinicedge.runtime.classifier import Classifier, as_classifier
 from clinicedge.runtime.engines.border import to_native
 from clinicedge.runtime.errors import ClinicEdgeError
 from clinicedge.runtime.images import resize, scale
@@ -26,7 +27,7 @@ TARGET_US = 50.0
 BUNDLES = ("bundles/mobilenet-1.0-224", "demo/mobilenet-0.5-160", "bundles/mobilenet-0.25-128")
 
 
-def bare(predictor: Predictor, film: Film) -> Callable[[], object]:
+def bare(predictor: Classifier, film: Film) -> Callable[[], object]:
     """The engine's own run with native tensors that are ready, outputs fetched."""
     session: Any = predictor._session
     tensor = predictor.tensor(film)
@@ -50,7 +51,7 @@ def bare(predictor: Predictor, film: Film) -> Callable[[], object]:
     return run
 
 
-def measure(predictor: Predictor, turns: int) -> dict[str, object]:
+def measure(predictor: Classifier, turns: int) -> dict[str, object]:
     """Medians in microseconds."""
     spec = predictor.input
     film = phantom.draw(phantom.Phantom(seed=1, opacity=0.5))
@@ -85,7 +86,7 @@ def rows(bundle: Bundle, threads: int, turns: int) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
     for artifact in bundle.manifest.artifacts:
         try:
-            predictor = bundle.predictor(precision=artifact.id, threads=threads)
+            predictor = as_classifier(bundle.predictor(precision=artifact.id, threads=threads))
         except ClinicEdgeError as err:
             found.append({"artifact": artifact.id, "not_measured": str(err)})
             continue

@@ -7,6 +7,7 @@ import typer
 
 if TYPE_CHECKING:
     from ..profiles.health import MachineHealth
+    from ..runtime.choices import Choice
 
 
 def run(
@@ -35,7 +36,8 @@ def run(
         _print_machine(health)
         if health.bundle is not None:
             print_health(health.bundle)
-            print(f"tuned: {_choice(health)}")
+            for path, choice in (health.member_choices or {"": health.choice}).items():
+                print(f"tuned{f' {path}' if path else ''}: {_choice(choice)}")
         print("healthy" if health.healthy else "NOT healthy: see above")
     if not health.healthy:
         raise typer.Exit(1)
@@ -76,8 +78,7 @@ def _engine(version: str | None, problem: str) -> str:
     return f"{version}, works" if not problem else f"{version}, DOES NOT WORK: {problem}"
 
 
-def _choice(health: "MachineHealth") -> str:
-    choice = health.choice
+def _choice(choice: "Choice | None") -> str:
     if choice is None:
         return "no; the device profile's order is used. Run `clinicedge tune`"
     return (

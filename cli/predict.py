@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from ..runtime import Film, Predictor
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..runtime import Film, Prediction, Predictor
 
 
 def run(
@@ -21,9 +24,16 @@ def run(
         Path | None,
         typer.Option(help="Write the film with its heat map here; for several films a folder."),
     ] = None,
+    overlay: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the film with the outlines of what was found, or its heat map, here; for "
+            "several films a folder."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Score films with a bundle.
+    """Score films with a bundle, a model's or a pipeline's.
 
     A second opinion, not a diagnosis. A film that cannot be read is refused by name, the others
     are answered, and the exit code is 2.
@@ -33,6 +43,7 @@ def run(
         clinicedge predict demo/mobilenet-0.5-160 film.dcm
         clinicedge predict BUNDLE a.png b.jpg --precision int8 --json
         clinicedge predict BUNDLE film.png --explain map.png
+        clinicedge predict bundles/segunet-256 leg.dcm --overlay outline.png
     """
     from ..profiles.devices import detect
     from ..runtime import CAUTION, load
@@ -44,9 +55,11 @@ def run(
     with progress_bar() as progress:
         for number, path in enumerate(film):
             progress(number, len(film), path.name)
-            answers.append(_answer(predictor, path, _map_path(explain, film, number)))
+            drawn = (_map_path(explain, film, number), _map_path(overlay, film, number))
+            answers.append(_answer(predictor, path, drawn))
     if as_json:
-        print_json({"caution": CAUTION, "report": predictor.report, "films": answers})
+        films = [_as_json(answer) for answer in answers]
+        print_json({"caution": CAUTION, "report": predictor.report, "films": films})
     else:
         _print_answers(predictor, answers)
         print(CAUTION)
@@ -54,42 +67,67 @@ def run(
         raise typer.Exit(2)
 
 
-def _answer(predictor: "Predictor", path: Path, explained: Path | None) -> dict[str, Any]:
-    """The prediction, or the error where the film or its map was refused."""
+def _answer(
+    predictor: "Predictor", path: Path, drawn: tuple[Path | None, Path | None]
+) -> dict[str, Any]:
+    """The prediction, or the error where the film or a picture of it was refused.
+
+    `drawn`: where the explanation and the overlay go.
+    """
     from ..runtime import read_film
     from ..runtime.errors import ClinicEdgeError
 
+    explained, overlaid = drawn
     try:
         film = read_film(path, predictor.input.dicom.voi)
         answer: dict[str, Any] = {"file": str(path), "notes": film.source.notes}
-        answer["prediction"] = predictor.predict(film)
+        seen = answer["prediction"] = predictor.predict(film)
         if explained is not None:
             answer["explanation"] = _explain(predictor, film, explained)
+        if overlaid is not None:
+            answer["overlay"] = _overlay(predictor, film, seen, overlaid)
     except ClinicEdgeError as err:
         return {"file": str(path), "error": {"kind": type(err).__name__, "message": str(err)}}
     return answer
 
 
 def _explain(predictor: "Predictor", film: "Film", path: Path) -> dict[str, Any]:
-    import io
-
-    from PIL import Image
-
     from ..runtime.explain import on_film, overlay
-    from ..runtime.files import write_atomic
 
     explanation = predictor.explain(film)
-    values = on_film(explanation, film, predictor.input)
-    out = io.BytesIO()
-    Image.fromarray(overlay(film, values)).save(out, "PNG")
-    write_atomic(path, out.getvalue())
+    _write_png(path, overlay(film, on_film(explanation, film, predictor.input)))
     return {
         "file": str(path),
         "method": explanation.method,
         "label": explanation.label,
         "sign": explanation.sign,
         "note": explanation.note,
+        "crop": explanation.crop,
     }
+
+
+def _overlay(
+    predictor: "Predictor", film: "Film", seen: "Prediction", path: Path
+) -> dict[str, Any]:
+    from ..runtime import Segmentation
+    from ..runtime.drawing import outline_overlay
+
+    if not isinstance(seen, Segmentation):
+        return {"shows": "heat map", **_explain(predictor, film, path)}
+    _write_png(path, outline_overlay(film, seen))
+    return {"shows": "outlines", "file": str(path)}
+
+
+def _write_png(path: Path, pixels: "NDArray[np.uint8]") -> None:
+    import io
+
+    from PIL import Image
+
+    from ..runtime.files import write_atomic
+
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    write_atomic(path, out.getvalue())
 
 
 def _map_path(explain: Path | None, films: list[Path], number: int) -> Path | None:
@@ -100,35 +138,49 @@ def _map_path(explain: Path | None, films: list[Path], number: int) -> Path | No
     return explain / f"{number + 1:03}-{films[number].stem}.png"
 
 
+def _as_json(answer: dict[str, Any]) -> dict[str, Any]:
+    from ..runtime.predictions_json import prediction_json
+
+    if "error" in answer:
+        return answer
+    return {**answer, "prediction": prediction_json(answer["prediction"])}
+
+
 def _print_answers(predictor: "Predictor", answers: list[dict[str, Any]]) -> None:
+    from ._answers import score_is
     from .printing import print_table
 
-    rows = []
-    positive = "the positive label"
-    for answer in answers:
-        name = Path(answer["file"]).name
-        if "error" in answer:
-            rows.append((name, "-", "-", "refused: " + answer["error"]["message"], "-"))
-            continue
-        seen = answer["prediction"]
-        positive = seen.positive_label
-        said = seen.label + "".join(f"; {note}" for note in answer["notes"])
-        took = seen.timing.preprocess_ms + seen.timing.inference_ms
-        if "explanation" in answer:
-            said += (
-                f"; {answer['explanation']['note'] or 'map in ' + answer['explanation']['file']}"
-            )
-        rows.append((name, f"{seen.score:.3f}", f"{seen.threshold:.3f}", said, f"{took:.1f}"))
+    told = next((score_is(a["prediction"]) for a in answers if "prediction" in a), "probability")
     report = predictor.report
     session = report.session
     print_table(
-        f"{report.model} {report.model_version}: score = probability of {positive}",
+        f"{report.model} {report.model_version}: score = {told}",
         ("film", ">score", ">threshold", "answer", ">ms"),
-        rows,
+        [_row(answer) for answer in answers],
     )
     print(
         f"{report.artifact} (sha256 {report.artifact_sha256[:12]}…) in {session.engine_version}, "
         f"{session.compute}, {session.threads} threads"
     )
+    for part in predictor.parts:
+        own = part.predictor.report
+        print(f"{part.role}: {own.model} {own.artifact} in {own.session.engine_version}")
     for note in session.notes:
         print(f"note: {note}")
+
+
+def _row(answer: dict[str, Any]) -> tuple[str, ...]:
+    from ._answers import numbers, words
+
+    name = Path(answer["file"]).name
+    if "error" in answer:
+        return (name, "-", "-", "refused: " + answer["error"]["message"], "-")
+    seen = answer["prediction"]
+    said = [words(seen), *answer["notes"]]
+    if "explanation" in answer:
+        said.append(answer["explanation"]["note"] or "map in " + answer["explanation"]["file"])
+    if "overlay" in answer:
+        said.append(f"{answer['overlay']['shows']} in {answer['overlay']['file']}")
+    score, threshold = numbers(seen)
+    took = seen.timing.preprocess_ms + seen.timing.inference_ms
+    return (name, f"{score:.3f}", f"{threshold:.3f}", "; ".join(said), f"{took:.1f}")

@@ -65,11 +65,18 @@ def share(value: float) -> str:
 
 def print_health(health: "BundleHealth") -> None:
     """What `verify` found, one line an artifact and engine."""
+    pipeline = any(a.member for a in health.artifacts)
     print_table(
         f"{health.model} (bundle {health.bundle_id[:12]}…)",
-        ("artifact", "engine", "compute", "files", "acceptance", "detail"),
+        (
+            *(("member",) if pipeline else ()),
+            *("artifact", "engine", "compute", "files", "acceptance", "detail"),
+        ),
         [
-            (a.artifact, a.engine, a.compute, a.files, a.acceptance, a.detail)
+            (
+                *((a.member,) if pipeline else ()),
+                *(a.artifact, a.engine, a.compute, a.files, a.acceptance, a.detail),
+            )
             for a in health.artifacts
         ],
     )

@@ -13,7 +13,8 @@ def run(
     """Check a bundle's files and that this machine reproduces its recorded answers.
 
     Every file is hashed, and every artifact scores the bundle's acceptance films in every engine
-    that is installed. Exit code 0: passed; 1: something failed; 2: no bundle.
+    that is installed; of a pipeline, all its members. Exit code 0: passed; 1: something failed;
+    2: no bundle.
 
     \b
     Examples:

@@ -2,14 +2,14 @@
 
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 
 from ..runtime.acceptance import check_acceptance
 from ..runtime.bundle import Bundle
 from ..runtime.choices import Choice, read_choice, state_folder
 from ..runtime.engines import engines
-from ..runtime.errors import ClinicEdgeError
+from ..runtime.errors import BundleError, ClinicEdgeError
 from ..runtime.manifest import Artifact
 from .devices import detect
 from .machine import Machine, Room, room, this_machine
@@ -34,6 +34,7 @@ class ArtifactHealth:
         files: "ok", or what is wrong with them.
         acceptance: "passed", "failed" or "not checked".
         detail: the engine and the largest difference, or why not.
+        member: path to the model inside a pipeline, e.g. "first/lungs"; "" for a model alone.
     """
 
     artifact: str
@@ -42,6 +43,7 @@ class ArtifactHealth:
     files: str
     acceptance: str
     detail: str
+    member: str = ""
 
     @property
     def failed(self) -> bool:
@@ -86,6 +88,7 @@ class MachineHealth:
     Attributes:
         packages: of DICOM reading, None where not installed.
         choice: what `clinicedge tune` found for the bundle, None where not tuned.
+        member_choices: the same of a pipeline's models, by their paths in it.
     """
 
     machine: Machine
@@ -98,17 +101,28 @@ class MachineHealth:
     packages: dict[str, str | None]
     bundle: BundleHealth | None
     choice: Choice | None
+    member_choices: dict[str, Choice | None]
     healthy: bool
 
 
 def verify(bundle: Bundle, cache: bool = False) -> BundleHealth:
     """Hash every file and run the acceptance films of every artifact in every engine installed.
 
+    Of a pipeline, of all its models.
+
     Args:
         cache: accept an earlier result of this processor and engine version.
     """
+    try:
+        models = bundle.models()
+    except BundleError as err:
+        row = ArtifactHealth("-", "-", "-", "changed", "not checked", str(err))
+        return BundleHealth(bundle.manifest.name, bundle.id, False, (row,), _not_made(bundle))
     rows = tuple(
-        row for artifact in bundle.manifest.artifacts for row in _artifact(bundle, artifact, cache)
+        replace(row, member=member)
+        for member, model in models
+        for artifact in model.manifest.artifacts
+        for row in _artifact(model, artifact, cache)
     )
     passed = not any(r.failed for r in rows) and any(r.acceptance == "passed" for r in rows)
     return BundleHealth(bundle.manifest.name, bundle.id, passed, rows, _not_made(bundle))
@@ -179,8 +193,17 @@ def examine(bundle: Bundle | None = None) -> MachineHealth:
         packages={name: _version(name) for name in DICOM_PACKAGES},
         bundle=checked,
         choice=read_choice(bundle.id) if bundle is not None else None,
+        member_choices=_member_choices(bundle) if checked is not None and bundle else {},
         healthy=works and (bundle is None or (checked is not None and checked.passed)),
     )
+
+
+def _member_choices(bundle: Bundle) -> dict[str, Choice | None]:
+    try:
+        models = bundle.models()
+    except BundleError:
+        return {}
+    return {path: read_choice(model.id) for path, model in models if path}
 
 
 def _engine(name: str) -> EngineHealth:

@@ -8,7 +8,7 @@ from .errors import ArtifactError
 from .film import Film
 from .maps import class_map
 from .predictions import Classification, Explanation, Timing
-from .predictor import Boxes, ModelPredictor, probabilities
+from .predictor import Boxes, ModelPredictor, Predictor, probabilities
 from .spec import OutputSpec
 
 
@@ -73,3 +73,17 @@ class Classifier(ModelPredictor):
             ArtifactError: the model gives no feature map.
         """
         return class_map(self, film, self._positive, 1 - self._positive)
+
+
+def as_classifier(predictor: Predictor) -> Classifier:
+    """The predictor, where it is a two-label model and no pipeline.
+
+    Raises:
+        ArtifactError: it is something else.
+    """
+    if not isinstance(predictor, Classifier):
+        raise ArtifactError(
+            f"'{predictor.report.model}' is a {predictor.bundle.manifest.kind} that gives "
+            f"{predictor.kind}; expected a two-label classifier."
+        )
+    return predictor
