@@ -5,13 +5,15 @@ refused.
 """
 
 import pickle
+import pickletools
 import re
 import struct
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..runtime.errors import CheckpointError
 
@@ -57,7 +59,8 @@ _DAMAGE = (
     OverflowError,
     struct.error,
 )
-_ASKS = re.compile(r"GLOBAL ([\w.]+)|class (?:instance )?([\w.]+)")
+# What every state_dict names: these build tensors.
+_HARMLESS = re.compile(r"^(torch\._utils\._rebuild\w+|torch\.\w+|collections\.OrderedDict)$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,10 +147,12 @@ def _read_torch(path: Path) -> Any:
     import torch
 
     try:
-        with torch.serialization.safe_globals(_plain_values()):
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_plain_values()):
+            # Of old pickle protocols and TorchScript: what cannot be read is refused below.
+            warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as err:
-        raise CheckpointError(_refusal(path, str(err))) from err
+        raise CheckpointError(_refusal(path)) from err
     except _DAMAGE as err:
         if "TorchScript" in str(err):
             raise CheckpointError(
@@ -178,8 +183,8 @@ def _plain_values() -> list[Any]:
     ]
 
 
-def _refusal(path: Path, said: str) -> str:
-    asked = _asked(path, said)
+def _refusal(path: Path) -> str:
+    asked = _asked(path)
     if not asked:
         return (
             f"cannot read {path}: it is no torch checkpoint or damaged. Expected a state_dict "
@@ -193,17 +198,36 @@ def _refusal(path: Path, said: str) -> str:
     )
 
 
-def _asked(path: Path, said: str) -> list[str]:
-    """The functions and classes that the pickle names, as far as they can be told."""
+def _asked(path: Path) -> list[str]:
+    """The functions and classes that the pickle names, as far as they can be told; runs none."""
     import torch
 
     try:
         if zipfile.is_zipfile(path):
             return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
     except (pickle.UnpicklingError, *_DAMAGE):
-        pass
-    found = (one or other for one, other in _ASKS.findall(said))
-    return sorted({name for name in found if "." in name})
+        return []
+    found: set[str] = set()
+    with path.open("rb") as stream:
+        while _one_pickle(stream, found):
+            pass
+    return sorted(name for name in found if not _HARMLESS.match(name))
+
+
+def _one_pickle(stream: BinaryIO, found: set[str]) -> bool:
+    """Add the names of the next pickle in the stream; False where there is none."""
+    last: list[str] = []
+    try:
+        for op, arg, _ in pickletools.genops(stream):
+            if op.name == "GLOBAL":
+                found.add(str(arg).replace(" ", "."))
+            elif op.name == "STACK_GLOBAL":
+                found.add(".".join(last[-2:]))
+            elif "UNICODE" in op.name:
+                last.append(str(arg))
+    except _DAMAGE:
+        return False
+    return True
 
 
 def _unwrap(content: Any, path: Path) -> "tuple[dict[str, Tensor], tuple[str, ...]]":
