@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
 def run(
     bundle: Annotated[list[Path], typer.Argument(help="Folder of the bundle; more may follow.")],
+    default: Annotated[
+        str | None,
+        typer.Option(help="Model that answers when a request names none. [default: the first]"),
+    ] = None,
     host: Annotated[
         str, typer.Option(help="Address to serve on; another than this one demands a token.")
     ] = "127.0.0.1",
@@ -35,7 +39,7 @@ def run(
         list[str] | None, typer.Option(help="A host name that tablets call this box by.")
     ] = None,
 ) -> None:
-    """Serve a bundle to the clinic's tablets.
+    """Serve bundles to the clinic's tablets.
 
     A second opinion, not a diagnosis; not a medical device. Nothing is sent anywhere: the page
     and all its parts come from this machine.
@@ -44,6 +48,7 @@ def run(
     Examples:
         clinicedge serve demo/mobilenet-0.5-160
         clinicedge serve BUNDLE --film film.dcm --data /srv/cases
+        clinicedge serve CHEST BONE CASCADE --default NAME
         clinicedge serve BUNDLE --host 0.0.0.0 --token-file /etc/clinicedge/token
     """
     import os
@@ -61,6 +66,7 @@ def run(
         wish=EngineWish(engine, precision, threads),
         max_upload_bytes=max_upload_mb * 1024 * 1024,
         names=tuple(name or ()),
+        default=default,
     )
     serve(settings, _print_ready)
 

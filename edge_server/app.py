@@ -11,6 +11,7 @@ from . import guard, problems
 from .cases import Desk
 from .models_registry import open_models
 from .offers import Phantoms, read_own
+from .pictures import Pictures
 from .routes import Server, api, pages
 from .settings import Settings, check
 from .store import Store
@@ -61,13 +62,14 @@ def create_app(settings: Settings) -> FastAPI:
 def open_server(settings: Settings) -> Server:
     """What the routes need; as `create_app`."""
     check(settings)
-    registry = open_models(settings.bundles, settings.wish)
+    registry = open_models(settings.bundles, settings.wish, settings.default)
     own = None
     if settings.film is not None:
         own = read_own(settings.film, registry.models[0].voi)
     store = Store(settings.data)
     return Server(
         desk=Desk(store, registry),
+        pictures=Pictures(store, registry),
         phantoms=Phantoms(),
         own=own,
         scoring=Workers("an answer", 1, settings.queue),

@@ -1,7 +1,9 @@
 """The models that this server answers with: opened once, after they passed acceptance here."""
 
 import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +12,35 @@ from ..runtime.acceptance import AcceptanceResult, check_acceptance
 from ..runtime.bundle import Bundle, load
 from ..runtime.errors import SettingsError, UnknownCaseError
 from ..runtime.film import Film
-from ..runtime.predictions import CAUTION, Classification, Explanation
+from ..runtime.intended_use import refuse_outside
+from ..runtime.manifest import Threshold
+from ..runtime.predictions import Explanation, Prediction
 from ..runtime.predictor import Predictor
-from ..runtime.records import to_json
 from ..runtime.spec import Voi
+from .readings import NONE, Questions
 from .settings import EngineWish
+
+# The members whose answer a pipeline gives on, and the one that adds findings.
+_DECIDING = ("classifier", "first")
+_ADDING = "second"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """How one network fared; `role` is its place in a pipeline, "" for a model alone."""
+
+    role: str
+    model: str
+    result: AcceptanceResult
 
 
 @dataclass(frozen=True, eq=False)
 class Served:
-    """One model. Any thread may ask; a predictor takes one question at a time."""
+    """One model or pipeline. Any thread may ask; a predictor takes one question at a time."""
 
     bundle: Bundle
     predictor: Predictor
-    acceptance: AcceptanceResult
+    checks: tuple[Checked, ...]
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -32,22 +49,29 @@ class Served:
         return self.bundle.manifest.name
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """Of the first output that has labels, in the manifest's order."""
-        return next(o.labels for o in self.bundle.manifest.outputs if o.labels)
-
-    @property
-    def positive_label(self) -> str:
-        """The label that the score stands for."""
-        return next(o.positive_label or "" for o in self.bundle.manifest.outputs if o.labels)
+    def passed(self) -> bool:
+        """Whether every network in it reproduced its recorded answers here."""
+        return all(c.result.passed for c in self.checks)
 
     @property
     def voi(self) -> Voi:
         """The grey range of DICOM files that the model was made for."""
         return self.predictor.input.dicom.voi
 
-    def predict(self, film: Film) -> Classification:
-        """As `Predictor.predict`."""
+    @cached_property
+    def questions(self) -> Questions:
+        """What a clinician's own reading may name."""
+        labels = self.predictor.labels
+        if self.predictor.kind == "findings":
+            return Questions((), labels)
+        if self.predictor.kind == "segmentation":
+            return Questions((*labels, NONE), ())
+        second = part(self.predictor, (_ADDING,))
+        return Questions(labels, second.labels if second is not None else ())
+
+    def predict(self, film: Film) -> Prediction:
+        """As `Predictor.predict`; what the film declares is looked at before anything else."""
+        refuse_outside(film, self.bundle.manifest.intended_use, self.name)
         with self._turn:
             return self.predictor.predict(film)
 
@@ -70,81 +94,110 @@ class Registry:
             UnknownCaseError: none has it.
         """
         for model in self.models:
-            if name is None or model.name == name:
+            if not name or model.name == name:
                 return model
         raise UnknownCaseError(
-            f"no model '{name}' on this box; it has {', '.join(m.name for m in self.models)}."
+            f"no model '{(name or '')[:80]}' on this box; it has "
+            f"{', '.join(m.name for m in self.models)}. Name one of these, or none for the first."
         )
 
-    def by_artifact(self, artifact_sha256: str) -> Served | None:
-        """The model that answers with exactly that artifact."""
-        found = (m for m in self.models if m.predictor.report.artifact_sha256 == artifact_sha256)
-        return next(found, None)
+    def answered(self, report: Mapping[str, Any]) -> Served | None:
+        """The model behind a kept report, if it still answers with exactly that artifact.
+
+        A pipeline must be the same bundle too: where it crops is in no artifact.
+        """
+        for model in self.models:
+            here = model.predictor.report
+            same_bundle = here.bundle_id == report["bundle_id"]
+            same_artifact = here.artifact_sha256 == report["artifact_sha256"]
+            if same_artifact and (same_bundle or not model.predictor.parts):
+                return model
+        return None
 
 
-def open_models(folders: tuple[Path, ...], wish: EngineWish) -> Registry:
-    """Open every bundle.
+def part(predictor: Predictor, roles: tuple[str, ...]) -> Predictor | None:
+    """The member in one of these roles; None where the pipeline has none."""
+    return next((p.predictor for p in predictor.parts if p.role in roles), None)
+
+
+def thresholds(predictor: Predictor) -> tuple[Threshold, ...]:
+    """The threshold records behind the answer, of the member that decides."""
+    manifest, report = predictor.bundle.manifest, predictor.report
+    if not predictor.parts:
+        used = (report.artifact, report.session.compute)
+        return tuple(t for t in manifest.thresholds if (t.artifact, t.compute) == used)
+    if manifest.pipeline is not None and manifest.pipeline.threshold is not None:
+        return (manifest.pipeline.threshold,)
+    deciding = part(predictor, _DECIDING)
+    return manifest.thresholds if deciding is None else thresholds(deciding)
+
+
+def finding_thresholds(predictor: Predictor) -> tuple[Threshold, ...]:
+    """The threshold of each finding; () where the model knows none."""
+    if predictor.kind == "findings":
+        return thresholds(predictor)
+    second = part(predictor, (_ADDING,))
+    return () if second is None else thresholds(second)
+
+
+def members(predictor: Predictor, above: str = "") -> Iterator[tuple[str, Predictor]]:
+    """Everything in a pipeline with its role path such as "first/lungs", outer before inner."""
+    for inner in predictor.parts:
+        role = f"{above}/{inner.role}" if above else inner.role
+        yield role, inner.predictor
+        yield from members(inner.predictor, role)
+
+
+def open_models(folders: tuple[Path, ...], wish: EngineWish, default: str | None) -> Registry:
+    """Open every bundle; the model named `default` comes first, else the first folder's.
 
     Raises:
         BundleError, EngineError: what `Bundle.predictor` raises.
-        SettingsError: two bundles of one name.
+        SettingsError: two bundles of one name, none of the default's, or one for lung crops.
     """
-    order = detect().profile.engine_order
-    models = tuple(_open(folder, wish, order) for folder in folders)
-    names = [m.name for m in models]
+    bundles = [load(folder) for folder in folders]
+    names = [b.manifest.name for b in bundles]
     if len(set(names)) != len(names):
         raise SettingsError(
             f"two bundles have one name: {', '.join(sorted(names))}. Serve one of them."
         )
-    return Registry(models)
+    if default is not None and default not in names:
+        raise SettingsError(
+            f"--default {default} names no bundle that is served; expected one of "
+            f"{', '.join(names)}."
+        )
+    order = detect().profile.engine_order
+    models = [_open(bundle, wish, order) for bundle in bundles]
+    return Registry(tuple(sorted(models, key=lambda m: m.name != default)))
 
 
-def _open(folder: Path, wish: EngineWish, order: tuple[str, ...]) -> Served:
-    bundle = load(folder)
+def _open(bundle: Bundle, wish: EngineWish, order: tuple[str, ...]) -> Served:
     predictor = bundle.predictor(wish.engine, wish.precision, wish.threads, order)
-    report = predictor.report
-    compute = next(
-        c for c in bundle.artifact(report.artifact).computes if c == report.session.compute
-    )
-    # Passed a moment ago and remembered; asked again for what it said.
-    accepted = check_acceptance(bundle, report.artifact, compute, report.session.engine)
-    return Served(bundle, predictor, accepted)
+    if not _takes_films(predictor):
+        raise SettingsError(
+            f"'{bundle.manifest.name}' takes films cropped to the lungs, and a clinic sends whole "
+            "ones. Serve the pipeline that finds the lungs and crops: its name ends in -on-lungs."
+        )
+    checks = tuple(_checks(predictor))
+    return Served(bundle, predictor, checks)
 
 
-def model_json(model: Served, default: bool) -> dict[str, Any]:
-    """What the interface tells of a model."""
-    manifest = model.bundle.manifest
-    report = model.predictor.report
-    rule = next(
-        t
-        for t in manifest.thresholds
-        if (t.artifact, t.compute) == (report.artifact, model.acceptance.compute)
-    )
-    return {
-        "name": model.name,
-        "version": manifest.version,
-        "default": default,
-        "task": manifest.task,
-        "labels": list(model.labels),
-        "positive_label": model.positive_label,
-        "threshold": to_json(rule),
-        "input": {"height": model.predictor.input.height, "width": model.predictor.input.width},
-        "explanation": manifest.explanation is not None,
-        "intended_use": to_json(manifest.intended_use),
-        "licence": manifest.licence,
-        "report": to_json(report),
-        "acceptance": acceptance_json(model),
-        "caution": CAUTION,
-    }
+def _takes_films(predictor: Predictor) -> bool:
+    """Whether whole films may be asked; a pipeline that crops makes crops of them."""
+    if not predictor.parts:
+        return predictor.input.region == "film"
+    if part(predictor, ("lungs",)) is not None:
+        return True
+    return all(_takes_films(p.predictor) for p in predictor.parts)
 
 
-def acceptance_json(model: Served) -> dict[str, Any]:
-    """Whether this machine reproduced the recorded answers, and how closely."""
-    result = model.acceptance
-    return {
-        "passed": result.passed,
-        "films": len(result.films),
-        "largest_difference": max((f.max_difference or 0.0 for f in result.films), default=None),
-        "engine": result.engine_version,
-        "processor": result.processor,
-    }
+def _checks(predictor: Predictor) -> Iterator[Checked]:
+    """What acceptance said of each network; passed a moment ago and remembered."""
+    for role, member in (("", predictor), *members(predictor)):
+        if member.parts:
+            continue
+        report, bundle = member.report, member.bundle
+        computes = bundle.artifact(report.artifact).computes
+        compute = next(c for c in computes if c == report.session.compute)
+        result = check_acceptance(bundle, report.artifact, compute, report.session.engine)
+        yield Checked(role, bundle.manifest.name, result)

@@ -33,7 +33,7 @@ KINDS: dict[type[errors.ClinicEdgeError], Kind] = {
     errors.FilmSizeError: Kind(422, "film-size", "Too small or too large for a film"),
     errors.OutsideUseError: Kind(422, "outside-use", "Not what the model was made for"),
     errors.FilmError: Kind(415, "unreadable-film", "The film cannot be read"),
-    errors.OpinionError: Kind(422, "unknown-opinion", "Unknown first opinion"),
+    errors.OpinionError: Kind(422, "unknown-opinion", "Unknown opinion, finding or symptom"),
     errors.UnknownCaseError: Kind(404, "not-found", "Not found"),
     errors.ArtifactError: Kind(409, "not-in-the-model", "The model cannot do that"),
     errors.BusyError: Kind(503, "busy", "Too many films wait"),

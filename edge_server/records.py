@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..runtime.film import Film
-from ..runtime.predictions import CAUTION, Classification
-from ..runtime.records import to_json
+from ..runtime.predictions import CAUTION
 from ..runtime.spec import Voi
 
-UNSURE = "unsure"
+NO_SCORE = "no-score"
 
 
 @dataclass(frozen=True)
@@ -39,31 +38,55 @@ class FilmRecord:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What the clinician said before the answer.
+
+    Attributes:
+        first_opinion: a label of the model, "none" of a lesion, "unsure", or None.
+        first_findings: the main one first; () where none was seen, None where nobody asked.
+        symptoms: of `readings.SYMPTOMS`.
+    """
+
+    first_opinion: str | None = None
+    first_findings: tuple[str, ...] | None = None
+    symptoms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Case:
     """One film that a clinic sent, and what was answered.
 
     Attributes:
         number: counts up on this box, for people to talk about.
         created: ISO 8601, UTC, milliseconds.
-        first_opinion: the clinician's label before the answer, "unsure", or None.
-        predictions: as they were answered, word for word; never computed anew.
+        predictions: as they were answered, word for word; never computed anew. One of kind
+            "no-score" says in its `reason` why there is none.
+        discrepancy: between the reading and the answer, found when it was answered; None where
+            there was nothing to compare.
     """
 
     id: str
     number: int
     created: str
     film: FilmRecord
-    first_opinion: str | None
+    reading: Reading
     predictions: tuple[Mapping[str, Any], ...]
+    discrepancy: Mapping[str, Any] | None = None
+
+    @property
+    def answer(self) -> Mapping[str, Any]:
+        """The prediction that the page shows."""
+        return self.predictions[0]
 
 
 @dataclass(frozen=True)
 class Links:
-    """Where the parts of a case are."""
+    """Where the parts of a case are; None where it has no such part."""
 
     self: str
     image: str
-    explanation: str
+    explanation: str | None
+    segmentation: str | None
 
 
 @dataclass(frozen=True)
@@ -75,7 +98,10 @@ class CaseView:
     created: str
     film: FilmRecord
     first_opinion: str | None
+    first_findings: tuple[str, ...] | None
+    symptoms: tuple[str, ...]
     predictions: tuple[dict[str, Any], ...]
+    discrepancy: dict[str, Any] | None
     links: Links
     caution: str
 
@@ -94,24 +120,38 @@ def case_path(case_id: str) -> str:
 
 
 def view(case: Case) -> CaseView:
-    """What the interface tells of a case."""
+    """What the interface tells of a case; outlines are left to its segmentation."""
     path = case_path(case.id)
+    kind = case.answer["kind"]
+    links = Links(
+        self=path,
+        image=f"{path}/image",
+        explanation=None if kind == NO_SCORE else f"{path}/explanation",
+        segmentation=f"{path}/segmentation" if kind == "segmentation" else None,
+    )
     return CaseView(
         id=case.id,
         number=case.number,
         created=case.created,
         film=case.film,
-        first_opinion=case.first_opinion,
-        predictions=tuple(dict(p) for p in case.predictions),
-        links=Links(path, f"{path}/image", f"{path}/explanation"),
+        first_opinion=case.reading.first_opinion,
+        first_findings=case.reading.first_findings,
+        symptoms=case.reading.symptoms,
+        predictions=tuple(_without_outlines(p) for p in case.predictions),
+        discrepancy=None if case.discrepancy is None else dict(case.discrepancy),
+        links=links,
         caution=CAUTION,
     )
 
 
-def prediction_json(answer: Classification) -> dict[str, Any]:
-    """The whole prediction; `probabilities` by label, in the manifest's order."""
-    told: dict[str, Any] = to_json(answer)
-    return {"kind": "classification", **told, "probabilities": dict(answer.probabilities)}
+def _without_outlines(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """A long list of cases would be megabytes of corners otherwise."""
+    told = {k: v for k, v in answer.items() if k != "raw_outline"}
+    if "lesions" in told:
+        told["lesions"] = [
+            {k: v for k, v in lesion.items() if k != "outline"} for lesion in told["lesions"]
+        ]
+    return told
 
 
 def film_record(film: Film, file: str, length: int, voi: Voi) -> FilmRecord:

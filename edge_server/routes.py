@@ -6,21 +6,28 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
+from pydantic import StringConstraints
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from ..runtime.predictions import CAUTION
 from . import web_files
 from .cases import Desk, Upload
-from .cases import Form as ExplanationForm
-from .models_registry import acceptance_json, model_json
+from .models_json import acceptance_json, model_json
 from .offers import OwnFilm, Phantoms
+from .pictures import Form as ExplanationForm
+from .pictures import MaskForm, Pictures
+from .readings import SYMPTOMS, Said
 from .records import CaseList, CaseView, view
 from .workers import Workers
 
 PNG = "image/png"
 MAX_LISTED = 200
+_Word = Annotated[str, StringConstraints(max_length=100)]
 _PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {PNG: {}}}}
+_PICTURE_OR_JSON: dict[int | str, dict[str, Any]] = {
+    200: {"content": {PNG: {}, "application/json": {}}}
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +35,7 @@ class Server:
     """What the routes work with. `scoring` has one thread, `reading` a few."""
 
     desk: Desk
+    pictures: Pictures
     phantoms: Phantoms
     own: OwnFilm | None
     scoring: Workers
@@ -52,18 +60,28 @@ def _add_cases(router: APIRouter, server: Server) -> None:
     async def post_case(
         response: Response,
         film: Annotated[UploadFile, File(description="PNG, JPEG or DICOM file")],
+        model: Annotated[
+            str | None, Form(description="the default one where none is named", max_length=200)
+        ] = None,
         first_opinion: Annotated[
             str | None, Form(description='a label of the model, or "unsure"', max_length=100)
         ] = None,
-        model: Annotated[
-            str | None, Form(description="the first one where none is named", max_length=200)
+        first_findings: Annotated[
+            list[_Word] | None,
+            Form(description='findings of the model, the main one first; or "none" alone'),
+        ] = None,
+        symptoms: Annotated[
+            list[_Word] | None, Form(description=f"some of {', '.join(SYMPTOMS)}")
         ] = None,
     ) -> CaseView:
-        """Send a film and get a second opinion, kept as a case."""
+        """Send a film and get a second opinion, kept as a case.
+
+        A film on which no lungs are found is kept too, with a prediction of kind "no-score".
+        """
+        said = Said(first_opinion, tuple(first_findings or ()), tuple(symptoms or ()))
 
         def job() -> CaseView:
-            data = film.file.read()
-            return view(desk.receive(Upload(film.filename or "", data, first_opinion, model)))
+            return view(desk.receive(Upload(film.filename or "", film.file.read(), said, model)))
 
         made = await server.scoring.run(job)
         response.headers["Location"] = made.links.self
@@ -85,7 +103,7 @@ def _add_cases(router: APIRouter, server: Server) -> None:
 
 
 def _add_pictures(router: APIRouter, server: Server) -> None:
-    desk = server.desk
+    store, pictures = server.desk.store, server.pictures
 
     @router.get(
         "/api/v1/cases/{case_id}/image",
@@ -95,20 +113,33 @@ def _add_pictures(router: APIRouter, server: Server) -> None:
     )
     async def get_image(case_id: str) -> Response:
         """The film as read: PNG, 8 bit grey."""
-        data = await server.reading.run(lambda: desk.image(desk.store.get(case_id)))
+        data = await server.reading.run(lambda: pictures.image(store.get(case_id)))
         return Response(data, media_type=PNG)
 
     @router.get(
         "/api/v1/cases/{case_id}/explanation",
         tags=["cases"],
         response_class=Response,
-        responses={200: {"content": {PNG: {}, "application/json": {}}}},
+        responses=_PICTURE_OR_JSON,
     )
     async def get_explanation(
         case_id: str, form: Annotated[ExplanationForm, Query(alias="as")] = "alpha"
     ) -> Response:
         """Where the model's strongest pattern lies; made when it is asked for."""
-        data = await server.reading.run(lambda: desk.explanation(desk.store.get(case_id), form))
+        data = await server.reading.run(lambda: pictures.explanation(store.get(case_id), form))
+        return Response(data, media_type="application/json" if form == "json" else PNG)
+
+    @router.get(
+        "/api/v1/cases/{case_id}/segmentation",
+        tags=["cases"],
+        response_class=Response,
+        responses=_PICTURE_OR_JSON,
+    )
+    async def get_segmentation(
+        case_id: str, form: Annotated[MaskForm, Query(alias="as")] = "json"
+    ) -> Response:
+        """The outlines as they were answered, or pictures of the mask, made when asked for."""
+        data = await server.reading.run(lambda: pictures.segmentation(store.get(case_id), form))
         return Response(data, media_type="application/json" if form == "json" else PNG)
 
 
@@ -177,7 +208,7 @@ def _add_state(router: APIRouter, server: Server) -> None:
             }
             for m in registry.models
         ]
-        healthy = all(m.acceptance.passed for m in registry.models)
+        healthy = all(m.passed for m in registry.models)
         state = {"status": "ok" if healthy else "failed", "version": version("clinicedge")}
         return JSONResponse({**state, "cases": cases, "models": models}, 200 if healthy else 503)
 

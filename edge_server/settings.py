@@ -28,7 +28,8 @@ class Settings:
     """How to serve.
 
     Attributes:
-        bundles: folders of bundles; the first answers when a request names no model.
+        bundles: folders of bundles.
+        default: the model that answers when a request names none; None takes the first bundle's.
         data: folder of the cases.
         token: None only on a loopback address.
         film: a film that the page offers first.
@@ -47,6 +48,7 @@ class Settings:
     queue: int = 16
     max_upload_bytes: int = 64 * 1024 * 1024
     names: tuple[str, ...] = ()
+    default: str | None = None
 
 
 def is_loopback(host: str) -> bool:

@@ -21,32 +21,10 @@ import sqlalchemy as sa
 from ..runtime.errors import OutputError, StoreError, UnknownCaseError
 from ..runtime.files import fsync_folder, write_atomic
 from ..runtime.records import from_json, to_json
-from .records import Case, FilmRecord
-
-SCHEMA = 1
-_BUSY_MS = 5000
-
-_meta = sa.MetaData()
-_cases = sa.Table(
-    "cases",
-    _meta,
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("id", sa.String, nullable=False, unique=True),
-    sa.Column("created", sa.String, nullable=False),
-    sa.Column("film", sa.JSON, nullable=False),
-    sa.Column("first_opinion", sa.String),
-    # A number is never given twice, even after the newest case was deleted by hand.
-    sqlite_autoincrement=True,
-)
-_predictions = sa.Table(
-    "predictions",
-    _meta,
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("case_id", sa.ForeignKey("cases.id"), nullable=False, index=True),
-    sa.Column("bundle_id", sa.String, nullable=False),
-    sa.Column("artifact_sha256", sa.String, nullable=False),
-    sa.Column("answer", sa.JSON, nullable=False),
-)
+from .database import cases as _cases
+from .database import open_database
+from .database import predictions as _predictions
+from .records import Case, FilmRecord, Reading
 
 
 @dataclass(frozen=True)
@@ -67,8 +45,9 @@ class NewCase:
 
     created: str
     film: FilmRecord
-    first_opinion: str | None
+    reading: Reading
     predictions: tuple[dict[str, Any], ...]
+    discrepancy: dict[str, Any] | None = None
 
 
 class Store:
@@ -91,7 +70,7 @@ class Store:
         except OSError as err:
             raise _unwritable(folder, err.strerror or str(err)) from err
         try:
-            self._engine = _open(folder / "cases.sqlite")
+            self._engine = open_database(folder / "cases.sqlite")
         except StoreError:
             self._lock.close()
             raise
@@ -133,7 +112,13 @@ class Store:
         with suppress(OSError):
             staged.mark.unlink(missing_ok=True)
         return Case(
-            staged.case_id, number, new.created, new.film, new.first_opinion, new.predictions
+            id=staged.case_id,
+            number=number,
+            created=new.created,
+            film=new.film,
+            reading=new.reading,
+            predictions=new.predictions,
+            discrepancy=new.discrepancy,
         )
 
     def _insert(self, case_id: str, new: NewCase) -> int:
@@ -141,7 +126,8 @@ class Store:
             "id": case_id,
             "created": new.created,
             "film": to_json(new.film),
-            "first_opinion": new.first_opinion,
+            **to_json(new.reading),
+            "discrepancy": new.discrepancy,
         }
         answers = [
             {
@@ -191,8 +177,9 @@ class Store:
                 number=row.number,
                 created=row.created,
                 film=from_json(FilmRecord, row.film, f"case {row.id}"),
-                first_opinion=row.first_opinion,
+                reading=_reading(row),
                 predictions=tuple(a.answer for a in answers if a.case_id == row.id),
+                discrepancy=row.discrepancy,
             )
             for row in rows
         )
@@ -242,6 +229,12 @@ class Store:
             path.unlink(missing_ok=True)
 
 
+def _reading(row: Any) -> Reading:
+    """What the clinician said; cases of schema 1 were asked for less."""
+    findings = None if row.first_findings is None else tuple(row.first_findings)
+    return Reading(row.first_opinion, findings, tuple(row.symptoms or ()))
+
+
 def _write_synced(staged: Staged, data: bytes) -> None:
     """Write the bytes, give them their final name, then sync both at once."""
     # Few calls, each of which lets the thread that decodes the film go on.
@@ -288,42 +281,6 @@ def _hold(path: Path) -> IO[bytes]:
             "a folder of its own with --data DIR."
         ) from err
     return stream
-
-
-def _open(path: Path) -> sa.Engine:
-    engine = sa.create_engine(f"sqlite+pysqlite:///{path}", pool_size=4, max_overflow=0)
-    sa.event.listen(engine, "connect", _pragmas)
-    try:
-        with engine.begin() as connection:
-            found = int(connection.exec_driver_sql("PRAGMA user_version").scalar() or 0)
-            if found == 0:
-                _meta.create_all(connection)
-                connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
-    except sa.exc.SQLAlchemyError as err:
-        engine.dispose()
-        raise StoreError(
-            f"{path} cannot be opened: {getattr(err, 'orig', None) or err}. Restore it from a "
-            "copy, or give another folder with --data DIR."
-        ) from err
-    if found not in (0, SCHEMA):
-        engine.dispose()
-        raise StoreError(
-            f"{path} has schema {found}; this clinicedge reads {SCHEMA}. Update clinicedge, or "
-            "give another folder with --data DIR."
-        )
-    return engine
-
-
-def _pragmas(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-        f"busy_timeout = {_BUSY_MS}",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
 
 
 def _unwritable(path: Path, reason: str) -> OutputError:

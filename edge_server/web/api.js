@@ -25,11 +25,11 @@ export async function blob(path) { return (await call(path)).blob(); }
 
 const pause = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
 
-// Sends a film; a busy box is asked again a few times.
-export async function sendFilm(film, opinion, told) {
+// Sends a film with what the clinician said; a busy box is asked again a few times.
+export async function sendFilm(film, said, told) {
   for (let attempt = 0; ; attempt += 1) {
     try {
-      return await post(film, opinion, told);
+      return await post(film, said, told);
     } catch (error) {
       if (!(error instanceof Problem) || error.status !== 503 || attempt >= RETRIES) throw error;
       told("waiting", 0);
@@ -39,10 +39,13 @@ export async function sendFilm(film, opinion, told) {
 }
 
 // XMLHttpRequest, because fetch tells nothing about how far an upload is.
-function post(film, opinion, told) {
+function post(film, said, told) {
   const form = new FormData();
   form.append("film", film.data, film.name);
-  if (opinion) form.append("first_opinion", opinion);
+  form.append("model", said.model);
+  if (said.opinion) form.append("first_opinion", said.opinion);
+  for (const name of said.findings) form.append("first_findings", name);
+  for (const name of said.symptoms) form.append("symptoms", name);
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", "/api/v1/cases");

@@ -1,15 +1,17 @@
 // The tablet's page: choose a film, see the score against its threshold, look at the heat map.
 
 import * as api from "./api.js";
+import * as ask from "./ask.js";
+import { byId } from "./dom.js";
 import * as i18n from "./i18n.js";
+import * as layers from "./layers.js";
 import * as view from "./view.js";
 
-const { byId } = view;
 const CASES_SHOWN = 20;
-const page = { model: null, limit: Infinity, own: null, phantoms: [], listed: { cases: [], total: 0 } };
+const page = { limit: Infinity, own: null, phantoms: [], listed: { cases: [], total: 0 } };
 // What is on the screen: the chosen film before the answer, or a case. `turn` tells late answers
 // of a film that is no longer on the screen from those of the present one.
-const now = { film: null, found: null, preview: null, heat: null, turn: 0 };
+const now = { film: null, found: null, preview: null, turn: 0 };
 
 function setState(state) {
   document.body.dataset.state = state;
@@ -18,22 +20,16 @@ function setState(state) {
   byId("ask").hidden = state !== "ready";
   byId("busy").hidden = state !== "busy";
   byId("result").hidden = state !== "answer";
-  byId("controls").hidden = state !== "answer";
 }
 
 function forget() {
   now.turn += 1;
   if (now.preview) URL.revokeObjectURL(now.preview);
-  if (now.heat) URL.revokeObjectURL(now.heat);
-  Object.assign(now, { film: null, found: null, preview: null, heat: null });
+  Object.assign(now, { film: null, found: null, preview: null });
+  layers.close();
   byId("film-box").hidden = true;
   byId("no-preview").hidden = true;
   byId("film").removeAttribute("src");
-  byId("heat").removeAttribute("src");
-  byId("heat").hidden = true;
-  byId("heat-switch").setAttribute("aria-checked", "false");
-  byId("heat-fade").disabled = true;
-  byId("heat-note").textContent = "";
   byId("error").hidden = true;
 }
 
@@ -55,7 +51,7 @@ function chooseFilm(data, name) {
   }
   now.film = { data, name };
   byId("ask-name").textContent = name;
-  for (const input of document.querySelectorAll("#opinions input")) input.checked = false;
+  ask.clear();
   setState("ready");
   preview(data, name);
 }
@@ -84,12 +80,11 @@ function noPreview(name) {
 
 async function send() {
   const turn = now.turn;
-  const opinion = document.querySelector("#opinions input:checked")?.value ?? "";
   setState("busy");
   byId("error").hidden = true;
   showProgress("sending", 0);
   try {
-    const found = await api.sendFilm(now.film, opinion, showProgress);
+    const found = await api.sendFilm(now.film, ask.reading(), showProgress);
     if (turn === now.turn) {
       history.pushState(null, "", `#case=${found.id}`);
       showCase(found);
@@ -120,51 +115,12 @@ function showCase(found) {
   film.alt = i18n.t("film.alt", { number: found.number });
   film.src = found.links.image;
   byId("film-box").hidden = false;
+  layers.open(found);
   setState("answer");
   redrawCases();
   byId("verdict-text").focus({ preventScroll: true });
   window.scrollTo({ top: 0 });
 }
-
-async function toggleHeat() {
-  const knob = byId("heat-switch");
-  const on = knob.getAttribute("aria-checked") !== "true";
-  const turn = now.turn;
-  if (on && !now.heat && !(await loadHeat(knob, turn))) return;
-  knob.setAttribute("aria-checked", String(on));
-  byId("heat").hidden = !on;
-  byId("heat-fade").disabled = !on;
-  if (!on) byId("heat-note").textContent = "";
-  else drawHeatNote();
-}
-
-// The map is computed only when somebody asks for it.
-async function loadHeat(knob, turn) {
-  const address = now.found.links.explanation;
-  knob.setAttribute("aria-busy", "true");
-  try {
-    const told = await api.json(`${address}?as=json`);
-    const layer = await api.blob(address);
-    if (turn !== now.turn) return false;
-    now.heat = URL.createObjectURL(layer);
-    now.flat = told.sign === 0;
-    byId("heat").src = now.heat;
-    byId("heat").alt = i18n.t("heat.alt");
-    fadeHeat();
-    return true;
-  } catch (error) {
-    if (turn === now.turn) fail(error);
-    return false;
-  } finally {
-    knob.removeAttribute("aria-busy");
-  }
-}
-
-function drawHeatNote() {
-  byId("heat-note").textContent = i18n.t(now.flat ? "heat.flat" : "heat.note");
-}
-
-function fadeHeat() { byId("heat").style.opacity = byId("heat-fade").value / 100; }
 
 function fail(error) {
   if (!(error instanceof api.Problem)) throw error;
@@ -203,12 +159,12 @@ async function chooseOffer(url, name) {
 }
 
 function redraw() {
-  view.drawOpinions(page.model?.labels ?? []);
+  ask.draw();
   view.drawOffers(page.own, page.phantoms, chooseOffer);
   redrawCases();
   if (now.found) {
     view.drawResult(now.found);
-    if (!byId("heat").hidden) drawHeatNote();
+    layers.redraw();
   }
   if (!byId("error").hidden) byId("error").hidden = true;
 }
@@ -244,8 +200,7 @@ function wire() {
   }
   document.querySelector(".brand").addEventListener("click", (event) => { event.preventDefault(); startOver(); });
   byId("send").addEventListener("click", send);
-  byId("heat-switch").addEventListener("click", toggleHeat);
-  byId("heat-fade").addEventListener("input", fadeHeat);
+  layers.start(fail);
   byId("error-close").addEventListener("click", () => { byId("error").hidden = true; });
   window.addEventListener("popstate", openAddress);
   wireDrop();
@@ -257,11 +212,11 @@ async function start() {
   try {
     const [told, phantoms, own] = await Promise.all(
       ["/api/v1/models", "/api/v1/phantoms", "/api/v1/film"].map(api.json));
-    page.model = told.models[0];
     page.limit = told.limits.max_upload_bytes;
     page.phantoms = phantoms.phantoms;
     page.own = own.film;
-    byId("model-name").textContent = page.model.name;
+    ask.start(told.models, (model) => { byId("model-name").textContent = model.name; });
+    byId("model-name").textContent = told.models[0].name;
     redraw();
     await loadCases();
     // Whoever was quicker than the list is not thrown back to the start.

@@ -1,14 +1,9 @@
 // Drawing a case on the page. No requests here.
 
-import { capital, has, label, number, percent, t, when } from "./i18n.js";
-
-export const byId = (id) => document.getElementById(id);
-
-export function element(tag, properties = {}, ...children) {
-  const node = Object.assign(document.createElement(tag), properties);
-  node.append(...children);
-  return node;
-}
+import { drawDetails } from "./details.js";
+import { byId, element } from "./dom.js";
+import { has, label, percent, t, when } from "./i18n.js";
+import * as words from "./words.js";
 
 // A film of width x height pixels fills the stage without being squeezed.
 export function fit(width, height) { byId("film-box").style.setProperty("--ratio", width / height); }
@@ -22,95 +17,72 @@ export function showError(problem) {
   byId("error").scrollIntoView({ block: "nearest" });
 }
 
-export function verdictWords(prediction) {
-  const name = label(prediction.positive_label);
-  const key = prediction.positive ? "verdict.positive" : "verdict.negative";
-  return t(key, { label: name, Label: capital(name) });
+const ICONS = { positive: "#i-alert", none: "#i-info", negative: "#i-below" };
+
+function state(prediction) {
+  if (prediction.kind === "no-score") return "none";
+  return words.isPositive(prediction) ? "positive" : "negative";
 }
 
 export function drawResult(found) {
-  const prediction = found.predictions[0];
-  const { positive, score, threshold } = prediction;
-  byId("verdict").classList.toggle("positive", positive);
-  byId("verdict-icon").setAttribute("href", positive ? "#i-alert" : "#i-below");
-  byId("verdict-text").textContent = verdictWords(prediction);
-  byId("verdict-sub").textContent = t(positive ? "verdict.above" : "verdict.below");
-  byId("score-value").textContent = percent(score);
-  byId("threshold-value").textContent = percent(threshold);
-  const bar = byId("score");
-  bar.classList.toggle("positive-score", positive);
-  bar.style.setProperty("--score", `${score * 100}%`);
-  bar.style.setProperty("--mark", `${threshold * 100}%`);
-  const values = { score: percent(score), threshold: percent(threshold) };
-  bar.setAttribute("aria-label", t("score.label", values));
-  byId("near").hidden = Math.abs(score - threshold) >= 0.1;
-  drawOpinion(found.first_opinion, prediction);
-  drawFacts(found, prediction);
-  byId("live").textContent = `${verdictWords(prediction)}. ${t("score.label", values)}. ${t("caution")}`;
+  const [prediction] = found.predictions;
+  const here = state(prediction);
+  for (const name of Object.keys(ICONS)) byId("verdict").classList.toggle(name, here === name);
+  byId("verdict-icon").setAttribute("href", ICONS[here]);
+  byId("verdict-text").textContent = words.verdict(prediction);
+  byId("verdict-sub").textContent = words.verdictNote(prediction);
+  byId("answered-by").textContent = prediction.report.model;
+  const told = drawScore(words.scoredOf(prediction));
+  drawOpinion(found, words.binaryOf(prediction));
+  drawDetails(found);
+  const spoken = [words.verdict(prediction), told || words.verdictNote(prediction), t("caution")];
+  byId("live").textContent = spoken.map((part) => part.replace(/\.$/, "")).join(". ") + ".";
 }
 
-function drawOpinion(opinion, prediction) {
+// The score on its bar; hidden where there is no single one. Gives what the bar says.
+function drawScore(scored) {
+  const bar = byId("score");
+  bar.hidden = !scored;
+  byId("near").hidden = !scored || Math.abs(scored.score - scored.threshold) >= 0.1;
+  if (!scored) return "";
+  const values = { score: percent(scored.score), threshold: percent(scored.threshold) };
+  byId("score-value").textContent = values.score;
+  byId("threshold-value").textContent = values.threshold;
+  bar.classList.toggle("positive-score", scored.positive);
+  bar.style.setProperty("--score", `${scored.score * 100}%`);
+  bar.style.setProperty("--mark", `${scored.threshold * 100}%`);
+  bar.setAttribute("aria-label", t("score.label", values));
+  return t("score.label", values);
+}
+
+// Where the bundle has rules for it, the discrepancy says more than this line.
+function drawOpinion(found, binary) {
+  const opinion = found.first_opinion;
   const node = byId("opinion");
-  node.hidden = !opinion;
-  if (!opinion) return;
-  const differs = opinion !== "unsure" && opinion !== prediction.label;
-  const key = opinion === "unsure" ? "unsure" : differs ? "differs" : "agrees";
+  const told = (found.discrepancy?.level ?? "none") !== "none";
+  node.hidden = !opinion || told;
+  if (node.hidden) return;
+  const differs = Boolean(binary) && opinion !== "unsure" && opinion !== binary.label;
+  const agrees = binary && !differs && opinion !== "unsure";
+  const key = opinion === "unsure" ? "unsure" : differs ? "differs" : agrees ? "agrees" : "told";
   node.classList.toggle("differs", differs);
   node.textContent = t(`opinion.${key}`, { label: label(opinion) });
-}
-
-function drawFacts(found, prediction) {
-  const { report, timing } = prediction;
-  const { film } = found;
-  const times = { preprocess: number(timing.preprocess_ms), inference: number(timing.inference_ms) };
-  const rows = [
-    ["case", `${found.number} · ${when(found.created)}`],
-    ["film", `${film.name} (${film.format})`],
-    ["size", `${film.width} × ${film.height}`],
-    ["notes", film.notes.join("; ")],
-    ["model", `${report.model} ${report.model_version}`],
-    ["meaning", t("fact.meaning.value", { label: label(prediction.positive_label) })],
-    ["artifact", report.artifact],
-    ["artifact_sha256", report.artifact_sha256, "mono"],
-    ["bundle", report.bundle_id, "mono"],
-    ["engine", `${report.session.engine_version}, ${report.session.device}`],
-    ["compute", report.session.compute],
-    ["threads", String(report.session.threads)],
-    ["latency", t("fact.latency.value", times)],
-    ["session", report.session.notes.join("; ")],
-    ["film_sha256", film.sha256, "mono"],
-  ].filter(([, value]) => value);
-  byId("facts").replaceChildren(...rows.flatMap(([key, value, kind = ""]) => [
-    element("dt", { textContent: t(`fact.${key}`) }),
-    element("dd", { textContent: value, className: kind }),
-  ]));
 }
 
 export function drawCases(listed, openId) {
   byId("no-cases").hidden = listed.cases.length > 0;
   byId("total").textContent = listed.total ? `(${listed.total})` : "";
   byId("cases").replaceChildren(...listed.cases.map((found) => {
-    const prediction = found.predictions[0];
-    const pill = element("span", { className: "pill", textContent: percent(prediction.score) });
-    pill.classList.toggle("positive", prediction.positive);
-    pill.title = verdictWords(prediction);
+    const [prediction] = found.predictions;
+    const pill = element("span", { className: `pill ${state(prediction)}`, textContent: words.short(prediction) });
+    pill.title = words.verdict(prediction);
     const who = element("span", { className: "who" },
-      element("span", { textContent: verdictWords(prediction) }),
+      element("span", { textContent: words.verdict(prediction) }),
       element("span", { className: "when", textContent: `${when(found.created)} · ${found.film.name}` }));
     const link = element("a", { href: `#case=${found.id}` },
       element("span", { className: "number", textContent: found.number }), who, pill);
     if (found.id === openId) link.setAttribute("aria-current", "true");
     return element("li", {}, link);
-  }));
-}
-
-export function drawOpinions(labels) {
-  byId("opinions").replaceChildren(...[...labels, "unsure"].flatMap((name, index) => {
-    const input = element("input", {
-      type: "radio", name: "opinion", value: name, id: `opinion-${index}`, className: "visually-hidden",
-    });
-    const chip = element("label", { className: "chip", htmlFor: input.id, textContent: capital(label(name)) });
-    return [input, chip];
   }));
 }
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from clinicedge.edge_server.records import FilmRecord
+from clinicedge.edge_server.database import SCHEMA
+from clinicedge.edge_server.records import FilmRecord, Reading
 from clinicedge.edge_server.store import NewCase, Staged, Store
 from clinicedge.runtime.errors import OutputError, StoreError, UnknownCaseError
 
@@ -15,7 +16,9 @@ REPORT = {"bundle_id": "b", "artifact_sha256": "a"}
 def new(case_id: str) -> NewCase:
     file = f"films/2026-11/{case_id}.png"
     film = FilmRecord("n.png", "png", file, "0" * 64, 4, 2, 2, None, None, None, "file", ("note",))
-    return NewCase("2026-11-21T08:00:00.000Z", film, "unsure", ({"report": REPORT},))
+    reading = Reading("unsure", ("VIRUS",), ("cough",))
+    told = {"level": "notice", "reasons": []}
+    return NewCase("2026-11-21T08:00:00.000Z", film, reading, ({"report": REPORT},), told)
 
 
 def stage(store: Store, case_id: str, month: str = "2026-11") -> Staged:
