@@ -7,11 +7,31 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ..profiles.evaluate import EvaluationReport, PartFigures, Wanted
+    from ..profiles.evaluation import (
+        ArtifactFigures,
+        ArtifactMasks,
+        EvaluationReport,
+        PartFigures,
+        Wanted,
+    )
     from ..runtime import Bundle
     from ..runtime.manifest import Figure
 
 COLUMNS = ("artifact", "compute", ">threshold", ">accuracy", ">sensitivity", ">specificity", ">AUC")
+NO_SCORE = (">no score", ">accuracy, no score as wrong")
+MASK_COLUMNS = (
+    "artifact",
+    "compute",
+    ">threshold",
+    ">pixel accuracy",
+    ">mean IoU",
+    ">IoU",
+    ">Dice",
+    ">precision",
+    ">recall",
+    ">F1",
+    ">drawn where nothing is",
+)
 
 
 def run(
@@ -43,15 +63,18 @@ def run(
     """Measure accuracy of every artifact on a data folder.
 
     Accuracy, sensitivity, specificity and AUC with 95 % intervals over patients, each artifact at
-    its own threshold, and how many films it decides otherwise than FP32. Patients that trained or
-    tuned the model are refused. Exit code 0: done; 2: refused.
+    its own threshold, and how many films it decides otherwise than FP32; for several findings
+    each on its own, for masks Dice, IoU and pixel figures at the films' own resolution. A
+    pipeline is scored whole; films without lungs get no score and are counted. Patients that
+    trained or tuned any member are refused. Exit code 0: done; 2: refused.
 
     \b
     Examples:
         clinicedge evaluate BUNDLE --data films/
         clinicedge evaluate BUNDLE --data kermany224 --part test --json
     """
-    from ..profiles.evaluate import Question, evaluate
+    from ..profiles.evaluate import evaluate
+    from ..profiles.evaluation import Question
     from ..runtime import load
     from .printing import print_json, progress_bar
 
@@ -71,7 +94,7 @@ def run(
 
 
 def _parts(asked: list[str] | None) -> "tuple[Wanted, ...]":
-    from ..profiles.evaluate import WANTED
+    from ..profiles.evaluation import WANTED
 
     known = {str(name): name for name in WANTED}
     unknown = [name for name in asked or () if name not in known]
@@ -101,26 +124,66 @@ def _keep(bundle: "Bundle", report: "EvaluationReport") -> None:
 def _print_part(report: "EvaluationReport", part: "PartFigures") -> None:
     from .printing import print_table
 
-    print_table(
+    title = (
         f"{report.model} on {report.data}, part {part.part}: {part.n_films} films of "
-        f"{part.n_patients} patients, {part.n_positive} positive",
-        (*COLUMNS, f">flips against {part.reference}"),
-        [
-            (
-                r.artifact,
-                r.compute,
-                f"{r.threshold:.3f}",
-                _percent(r.figures.accuracy),
-                _percent(r.figures.sensitivity),
-                _percent(r.figures.specificity),
-                f"{r.figures.auc.value:.3f} ({r.figures.auc.low:.3f}-{r.figures.auc.high:.3f})",
-                str(r.flips),
-            )
-            for r in part.rows
-        ],
+        f"{part.n_patients} patients, {part.n_positive} positive"
+    )
+    flips = f">flips against {part.reference}"
+    for label in dict.fromkeys(row.label for row in part.rows):
+        rows = [row for row in part.rows if row.label == label]
+        gaps = any(row.no_score for row in rows)
+        columns = (*COLUMNS, *((">F1",) if label else ()), *(NO_SCORE if gaps else ()), flips)
+        print_table(
+            f"{title}; {label}" if label else title, columns, [_row(row, gaps) for row in rows]
+        )
+    if part.masks:
+        print_table(title, (*MASK_COLUMNS, flips), [_mask_row(row) for row in part.masks])
+        print("Dice and IoU: mean over films with a mask; the other figures over all pixels.")
+    for reason in part.not_measured:
+        print(f"not measured: {reason}")
+
+
+def _row(row: "ArtifactFigures", gaps: bool) -> tuple[str, ...]:
+    f = row.figures
+    cells = [
+        row.artifact,
+        row.compute,
+        f"{row.threshold:.3f}",
+        _percent(f.accuracy),
+        _percent(f.sensitivity),
+        _percent(f.specificity),
+        _share(f.auc),
+    ]
+    if row.label:
+        cells.append(_share(row.f1) if row.f1 else "not measured")
+    if gaps:
+        with_gaps = row.accuracy_with_no_score or f.accuracy
+        cells += [str(row.no_score), _percent(with_gaps)]
+    return (*cells, str(row.flips))
+
+
+def _mask_row(row: "ArtifactMasks") -> tuple[str, ...]:
+    f = row.figures
+    return (
+        row.artifact,
+        row.compute,
+        f"{row.threshold:.3f}",
+        f"{f.pixel_accuracy:.4f}",
+        f"{f.mean_iou:.4f}",
+        _share(f.iou),
+        _share(f.dice),
+        f"{f.precision:.4f}",
+        f"{f.recall:.4f}",
+        f"{f.f1:.4f}",
+        _percent(f.false_alarms) if f.false_alarms else "no such film",
+        str(row.flips),
     )
 
 
 def _percent(figure: "Figure") -> str:
     value, low, high = (v * 100 for v in (figure.value, figure.low, figure.high))
     return f"{value:.1f} ({low:.1f}-{high:.1f}) %"
+
+
+def _share(figure: "Figure") -> str:
+    return f"{figure.value:.3f} ({figure.low:.3f}-{figure.high:.3f})"

@@ -1,119 +1,42 @@
 """How well each artifact of a bundle decides on a data folder, each at its own threshold.
 
-Every film is decoded and resized once; all artifacts score the same pixels.
+The door: what is asked and answered stands in `evaluation`, the scoring of labels and masks in
+`evaluate_labels` and `evaluate_masks`. A pipeline is scored whole, film by film, its members
+opened at one format and precision after the other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, get_args
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, TypeVar
 
 from ..runtime.bundle import Bundle
-from ..runtime.errors import ArtifactError, BundleError, DataError, EngineError, OverlapError
+from ..runtime.errors import ArtifactError, BundleError, EngineError
 from ..runtime.files import write_atomic
-from ..runtime.film import Film, FilmSource
-from ..runtime.images import read_film, resize
-from ..runtime.manifest import Artifact, Part
+from ..runtime.predictor import Predictor
 from ..runtime.records import dump_bytes
-from ..runtime.spec import InputSpec, OutputSpec
-from .datasets import Dataset, read_dataset
-from .machine import Machine, this_machine
+from .answers import Answer, answer_of, film_input, variants
+from .evaluate_labels import part_figures, read_labels, score, targets
+from .evaluate_masks import mask_part, score_masks
+from .evaluate_parts import choose_parts
+from .evaluation import ACCURACY_SCHEMA, EvaluationReport, PartFigures, Question, Ran
+from .film_store import Films, FilmStore, ResizedFilms
+from .machine import this_machine
+from .masks import read_mask_dataset
 from .measure import Progress, Skipped
-from .metrics import BinaryFigures, evaluate_binary
-from .splits import find_overlap
 
-ACCURACY_SCHEMA = 1
-# What a user may ask for: the parts of the split, all films, and the official test films whose
-# patient number does not occur in the official train part.
-Wanted = Literal[
-    "train", "select", "guard", "test", "official-test", "official-test-new-patients", "all"
-]
-WANTED: tuple[Wanted, ...] = get_args(Wanted)
-TEST_PARTS: tuple[Wanted, ...] = ("test", "official-test", "official-test-new-patients")
-USED_PARTS: tuple[Part, ...] = ("train", "select", "guard")
-_SHOWN = 5
+Scored = TypeVar("Scored")
 
 
 @dataclass(frozen=True)
-class ArtifactFigures:
-    """One artifact on one part. `flips`: films that it decides otherwise than the reference."""
+class _Work:
+    """What a scoring of labels or masks goes by."""
 
-    artifact: str
-    artifact_sha256: str
-    engine_version: str
-    compute: str
-    threshold: float
-    figures: BinaryFigures
-    flips: int
-    agreement: float
-
-
-@dataclass(frozen=True)
-class PartFigures:
-    """All artifacts on one part of the data. `reference`: the artifact that flips count from."""
-
-    part: Wanted
-    n_films: int
-    n_positive: int
-    n_patients: int
-    reference: str
-    rows: tuple[ArtifactFigures, ...]
-
-
-@dataclass(frozen=True)
-class EvaluationReport:
-    """A bundle on a data folder, whose patients it never saw in training or tuning."""
-
-    schema: int
-    model: str
-    bundle_id: str
-    data: str
-    n_films: int
-    machine: Machine
-    date: str
-    parts: tuple[PartFigures, ...]
-    skipped: tuple[Skipped, ...]
-
-
-@dataclass(frozen=True)
-class Question:
-    """What to evaluate.
-
-    Attributes:
-        parts: () takes the test parts where the bundle was trained on patients of this folder,
-            else all films.
-        artifacts: artifact ids; () takes all.
-    """
-
-    parts: tuple[Wanted, ...] = ()
-    artifacts: tuple[str, ...] = ()
-    threads: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class _Films:
-    """The films that are scored, and what is known of them.
-
-    `pixels` uint8 (N, H, W) at the input's size; `parts` maps a part to bool (N,).
-    """
-
-    pixels: NDArray[np.uint8]
-    positives: NDArray[np.bool_]
-    patients: tuple[str, ...]
-    parts: dict[Wanted, NDArray[np.bool_]]
-
-
-@dataclass(frozen=True, eq=False)
-class _Scores:
-    artifact: Artifact
-    engine_version: str
-    compute: str
-    threshold: float
-    scores: NDArray[np.float64]
+    bundle: Bundle
+    answer: Answer
+    question: Question
+    progress: Progress
 
 
 def evaluate(
@@ -121,70 +44,95 @@ def evaluate(
 ) -> EvaluationReport:
     """Score the films of a data folder with every artifact.
 
+    Args:
+        data: folder with a manifest.csv as `read_dataset`, `read_findings_dataset` or
+            `read_mask_dataset` reads it.
+        progress: called with (done, total, what).
+
     Raises:
-        OverlapError: the films asked for include patients that trained or tuned the model.
-        DataError: the folder cannot be used or has no film of a part asked for.
+        DataManifestError: the folder is no data folder or uses other labels.
+        DataError: a part has no films, or films of one label only.
+        OverlapError: a part holds a patient whom the bundle has already seen.
+        ArtifactError: nothing to compare with labels, or no artifact can be evaluated.
+        WholeFilmError: the model takes films cropped to the lungs.
         FilmError: a film cannot be read.
-        ClinicEdgeError: no artifact can be run here.
     """
-    spec, output = _classifier(bundle)
-    dataset = read_dataset(data, output.labels)
-    chosen = {part: _choose(dataset, part) for part in _wanted(bundle, dataset, question)}
-    refuse_used_patients(bundle, chosen)
-    films = _read(spec, output, chosen, progress)
-    scored: list[_Scores] = []
-    skipped: list[Skipped] = []
-    artifacts = [bundle.artifact(a) for a in question.artifacts] or bundle.manifest.artifacts
-    for artifact in artifacts:
-        try:
-            scored.append(_score(bundle, artifact, films, question.threads, progress))
-        except (EngineError, BundleError) as err:
-            skipped.append(Skipped(artifact.id, "auto", str(err)))
-    if not scored:
-        reasons = " | ".join(s.reason for s in skipped)
-        raise ArtifactError(f"no artifact of '{bundle.manifest.name}' runs here: {reasons}")
+    work = _Work(bundle, answer_of(bundle), question, progress)
+    of_kind = _masks if work.answer.kind == "segmentation" else _labels
+    name, n_films, parts, skipped = of_kind(work, data)
     return EvaluationReport(
         schema=ACCURACY_SCHEMA,
         model=bundle.manifest.name,
         bundle_id=bundle.id,
-        data=dataset.name,
-        n_films=len(films.positives),
+        kind=work.answer.kind,
+        data=name,
+        n_films=n_films,
         machine=this_machine(),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
-        parts=tuple(_part(name, mask, films, scored) for name, mask in films.parts.items()),
+        parts=parts,
         skipped=tuple(skipped),
     )
 
 
-def used_patients(bundle: Bundle) -> dict[Part, frozenset[str]]:
-    """Hashes of the patient keys that trained, tuned or guarded the model, by part."""
-    used: dict[Part, frozenset[str]] = {}
-    for hygiene in bundle.manifest.data:
-        for part in hygiene.parts:
-            if part.part in USED_PARTS:
-                keys = frozenset(part.patient_keys.split())
-                used[part.part] = used.get(part.part, frozenset()) | keys
-    return used
+_Result = tuple[str, int, tuple[PartFigures, ...], list[Skipped]]
 
 
-def refuse_used_patients(bundle: Bundle, chosen: dict[Wanted, Dataset]) -> None:
-    """Stop where a part asked for holds a patient whom the bundle has already seen.
+def _labels(work: _Work, root: Path) -> _Result:
+    data = read_labels(work.answer, root)
+    chosen = choose_parts(work.bundle, data, work.question)
+    films = tuple(dict.fromkeys(f for part in chosen.values() for f in part.films))
+    known = targets(work.answer, films, chosen)
+    read = _films(work, [f.path for f in films])
+    scored, skipped = _each(work, lambda p, ran: score(p, ran, read, work.progress))
+    parts = tuple(part_figures(name, known, scored) for name in chosen)
+    return data.name, len(films), parts, skipped
+
+
+def _masks(work: _Work, root: Path) -> _Result:
+    data = read_mask_dataset(root)
+    chosen = choose_parts(work.bundle, data, work.question)
+    films = tuple(dict.fromkeys(f for part in chosen.values() for f in part.films))
+    spec = film_input(work.bundle)
+    read = FilmStore([f.path for f in films], spec.dicom.voi if spec else "file")
+    scored, skipped = _each(work, lambda p, ran: score_masks(p, ran, (read, films), work.progress))
+    parts = tuple(mask_part(name, films, chosen, scored) for name in chosen)
+    return data.name, len(films), parts, skipped
+
+
+def _films(work: _Work, paths: list[Path]) -> Films:
+    """Resized once for a model; whole for a pipeline, which crops them itself."""
+    spec = film_input(work.bundle)
+    if spec is not None:
+        return ResizedFilms(paths, spec, work.progress)
+    specs = [model.manifest.input for _, model in work.bundle.models()]
+    return FilmStore(paths, next((s.dicom.voi for s in specs if s), "file"))
+
+
+def _each(
+    work: _Work, ask: Callable[[Predictor, Ran], Scored]
+) -> tuple[list[Scored], list[Skipped]]:
+    """Every variant that runs here, scored; the others with their reason.
 
     Raises:
-        OverlapError: names the parts, how many patients they share and some of their hashes.
+        ArtifactError: none runs.
     """
-    for name, dataset in chosen.items():
-        keys = dataset.key_hashes()
-        for part, used in used_patients(bundle).items():
-            shared = find_overlap(keys, used)
-            if shared:
-                more = f" and {len(shared) - _SHOWN} more" if len(shared) > _SHOWN else ""
-                raise OverlapError(
-                    f"'{name}' of {dataset.name} has {len(keys)} patients, {len(shared)} of them "
-                    f"are in part '{part}' of '{bundle.manifest.name}': "
-                    f"{', '.join(shared[:_SHOWN])}{more}. Figures on them would be inflated. "
-                    "Evaluate the parts test and official-test, or other data."
-                )
+    names, skipped = variants(work.bundle, work.question.artifacts)
+    scored: list[Scored] = []
+    for name in names:
+        try:
+            predictor = work.bundle.predictor(precision=name, threads=work.question.threads)
+            report = predictor.report
+            # A pipeline's variant is the wish; each member has its own recipe for it.
+            shown = report.artifact if work.bundle.manifest.kind == "model" else name
+            session = report.session
+            ran = Ran(shown, report.artifact_sha256, session.engine_version, session.compute)
+            scored.append(ask(predictor, ran))
+        except (EngineError, BundleError) as err:
+            skipped.append(Skipped(name, "auto", str(err)))
+    if not scored:
+        reasons = " | ".join(s.reason for s in skipped)
+        raise ArtifactError(f"no artifact of '{work.bundle.manifest.name}' runs here: {reasons}")
+    return scored, skipped
 
 
 def keep(bundle: Bundle, report: EvaluationReport) -> tuple[Path, ...]:
@@ -193,12 +141,12 @@ def keep(bundle: Bundle, report: EvaluationReport) -> tuple[Path, ...]:
     Raises:
         OutputError: the bundle's folder cannot be written.
     """
-    hashes = {r.artifact_sha256: r.artifact for part in report.parts for r in part.rows}
+    hashes = {r.artifact_sha256 for part in report.parts for r in part.rows}
+    hashes |= {r.artifact_sha256 for part in report.parts for r in part.masks}
     paths = []
-    for sha256 in hashes:
+    for sha256 in sorted(hashes):
         parts = tuple(
-            replace(p, rows=tuple(r for r in p.rows if r.artifact_sha256 == sha256))
-            for p in report.parts
+            replace(p, rows=_of(p.rows, sha256), masks=_of(p.masks, sha256)) for p in report.parts
         )
         path = bundle.folder / "measurements" / f"{sha256}-accuracy-{report.data}.json"
         write_atomic(path, dump_bytes(replace(report, parts=parts, skipped=())))
@@ -206,118 +154,5 @@ def keep(bundle: Bundle, report: EvaluationReport) -> tuple[Path, ...]:
     return tuple(paths)
 
 
-def _classifier(bundle: Bundle) -> tuple[InputSpec, OutputSpec]:
-    spec = bundle.manifest.input
-    for output in bundle.manifest.outputs:
-        if spec is not None and output.positive_label is not None:
-            return spec, output
-    raise ArtifactError(
-        f"'{bundle.manifest.name}' has no output with a positive label, so it has neither "
-        "sensitivity nor AUC; expected a two-label classifier."
-    )
-
-
-def _wanted(bundle: Bundle, dataset: Dataset, question: Question) -> tuple[Wanted, ...]:
-    if question.parts:
-        return question.parts
-    keys = dataset.key_hashes()
-    if any(find_overlap(keys, used) for used in used_patients(bundle).values()):
-        tests = (p for p in TEST_PARTS if _choose(dataset, p, required=False).films)
-        # Without a test part the refusal of "all" names whom the bundle has seen.
-        return tuple(tests) or ("all",)
-    return ("all",)
-
-
-def _choose(dataset: Dataset, part: Wanted, required: bool = True) -> Dataset:
-    if part == "all":
-        chosen = dataset
-    elif part == "official-test-new-patients":
-        chosen = dataset.official_test_new_patients()
-    else:
-        chosen = dataset.part(part)
-    if required and not chosen.films:
-        raise DataError(
-            f"{dataset.name} has no film in part '{part}'; expected one at least. "
-            "Ask for another part."
-        )
-    return chosen
-
-
-def _read(
-    spec: InputSpec, output: OutputSpec, chosen: dict[Wanted, Dataset], progress: Progress
-) -> _Films:
-    """Decode and resize each film of the chosen parts once."""
-    films = tuple(dict.fromkeys(f for dataset in chosen.values() for f in dataset.films))
-    pixels = np.empty((len(films), spec.height, spec.width), np.uint8)
-    for number, film in enumerate(films):
-        progress(number, len(films), "reading films")
-        pixels[number] = resize(read_film(film.path, spec.dicom.voi).pixels, spec)
-    progress(len(films), len(films), "reading films")
-    members = {part: set(dataset.films) for part, dataset in chosen.items()}
-    return _Films(
-        pixels=pixels,
-        positives=np.array([f.label == output.positive_label for f in films]),
-        patients=tuple(f.patient_key for f in films),
-        parts={part: np.array([f in held for f in films]) for part, held in members.items()},
-    )
-
-
-def _score(
-    bundle: Bundle, artifact: Artifact, films: _Films, threads: int, progress: Progress
-) -> _Scores:
-    predictor = bundle.predictor(precision=artifact.id, threads=threads)
-    scores = np.empty(len(films.pixels))
-    source = FilmSource("array", "resized")
-    for number, pixels in enumerate(films.pixels):
-        if number % 16 == 0:
-            progress(number, len(scores), artifact.id)
-        # Already at the input's size: the predictor's own resize leaves it as it is.
-        scores[number] = predictor.predict(Film(pixels, None, source)).score
-    progress(len(scores), len(scores), artifact.id)
-    session = predictor.report.session
-    return _Scores(artifact, session.engine_version, session.compute, predictor.threshold, scores)
-
-
-def _part(
-    name: Wanted, mask: NDArray[np.bool_], films: _Films, scored: Sequence[_Scores]
-) -> PartFigures:
-    reference = _reference(scored)
-    patients = [p for p, held in zip(films.patients, mask, strict=True) if held]
-    positives = films.positives[mask]
-    decided = (reference.scores >= reference.threshold)[mask]
-    rows = []
-    for one in scored:
-        flips = int(np.sum((one.scores >= one.threshold)[mask] != decided))
-        try:
-            figures = evaluate_binary(one.scores[mask], positives, patients, one.threshold)
-        except DataError as err:
-            raise DataError(f"part '{name}': {err}") from err
-        rows.append(
-            ArtifactFigures(
-                artifact=one.artifact.id,
-                artifact_sha256=one.artifact.sha256,
-                engine_version=one.engine_version,
-                compute=one.compute,
-                threshold=one.threshold,
-                figures=figures,
-                flips=flips,
-                agreement=1.0 - flips / len(positives),
-            )
-        )
-    return PartFigures(
-        part=name,
-        n_films=len(positives),
-        n_positive=int(positives.sum()),
-        n_patients=len(set(patients)),
-        reference=reference.artifact.id,
-        rows=tuple(rows),
-    )
-
-
-def _reference(scored: Sequence[_Scores]) -> _Scores:
-    """ONNX FP32 where it was scored, else any FP32, else the first."""
-    order = {"onnx/fp32": 0}
-    return min(
-        scored,
-        key=lambda s: (order.get(s.artifact.id, 1), s.artifact.precision != "fp32"),
-    )
+def _of(rows: Sequence[Any], sha256: str) -> tuple[Any, ...]:
+    return tuple(r for r in rows if r.artifact_sha256 == sha256)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..runtime.errors import DataError
 from ..runtime.manifest import Figure
 from .masks import IGNORE
-from .metrics import bootstrap_mean, bootstrap_share
+from .metrics import bootstrap_mean, bootstrap_ratio, bootstrap_share
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -21,7 +21,8 @@ class MaskFigures:
 
     `mean_iou` averages the IoU of mask and background over all pixels, `pixel_accuracy` counts
     them; `false_alarms` is the share of films without a mask on which something was drawn, None
-    where there is none. Doubtful pixels count nowhere.
+    where there is none. Doubtful pixels count nowhere. `precision_range` and `recall_range` are
+    95 % intervals, None where nothing was drawn.
     """
 
     dice: Figure
@@ -32,6 +33,8 @@ class MaskFigures:
     pixel_accuracy: float
     mean_iou: float
     false_alarms: Figure | None
+    precision_range: tuple[float, float] | None = None
+    recall_range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +56,7 @@ def count_pixels(found: Bools, mask: NDArray[np.uint8]) -> tuple[int, int, int, 
     return hit, extra, missed, int(known.sum()) - hit - extra - missed
 
 
-def evaluate_masks(
-    found: Bools, masks: NDArray[np.uint8], patients: Sequence[str]
-) -> MaskFigures:
+def evaluate_masks(found: Bools, masks: NDArray[np.uint8], patients: Sequence[str]) -> MaskFigures:
     """Figures of bool masks (N, H, W) against uint8 masks (N, H, W) of 0, IGNORE and 255.
 
     Raises:
@@ -95,7 +96,16 @@ def mask_figures(counts: PixelCounts, patients: Sequence[str]) -> MaskFigures:
         pixel_accuracy=_ratio(h + r, h + e + m + r),
         mean_iou=(_ratio(h, h + e + m) + background) / 2,
         false_alarms=None if has.all() else bootstrap_share(extra[~has] > 0, tuple(names[~has])),
+        precision_range=_range(hit, hit + extra, patients),
+        recall_range=_range(hit, hit + missed, patients),
     )
+
+
+def _range(parts: Floats, wholes: Floats, patients: Sequence[str]) -> tuple[float, float] | None:
+    if not wholes.any():
+        return None
+    figure = bootstrap_ratio(parts, wholes, patients)
+    return figure.low, figure.high
 
 
 def _ratio(part: float, whole: float) -> float:

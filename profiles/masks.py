@@ -47,6 +47,13 @@ class MaskDataset:
         """The films of the named parts."""
         return replace(self, films=tuple(f for f in self.films if f.part in parts))
 
+    def official_test_new_patients(self) -> "MaskDataset":
+        """Official test films whose patient does not occur in the official train part."""
+        known = {f.patient_key.split("/", 2)[2] for f in self.films if f.official == "train"}
+        official = (f for f in self.films if f.official == "test")
+        new = (f for f in official if f.patient_key.split("/", 2)[2] not in known)
+        return replace(self, films=tuple(new))
+
     def patients(self) -> tuple[str, ...]:
         """The patient key of each film."""
         return tuple(f.patient_key for f in self.films)
@@ -132,6 +139,15 @@ def read_mask(film: MaskFilm, spec: InputSpec) -> NDArray[np.uint8]:
     Raises:
         DamagedFilmError: it cannot be read or holds other values.
     """
+    return resize(read_mask_pixels(film), replace(spec, filter="nearest", pad_value=0))
+
+
+def read_mask_pixels(film: MaskFilm) -> NDArray[np.uint8]:
+    """The mask at its own size: uint8 (H, W) of 0, IGNORE, 255.
+
+    Raises:
+        DamagedFilmError: it cannot be read or holds other values.
+    """
     from PIL import Image
 
     try:
@@ -145,4 +161,4 @@ def read_mask(film: MaskFilm, spec: InputSpec) -> NDArray[np.uint8]:
             f"the mask {film.mask} holds the values {other[:5].tolist()}; expected 0 (nothing), "
             f"{IGNORE} (in doubt) and 255 (there) alone. Save it without JPEG compression."
         )
-    return resize(values, replace(spec, filter="nearest", pad_value=0))
+    return values

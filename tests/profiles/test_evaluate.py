@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from clinicedge.profiles.datasets import read_dataset
-from clinicedge.profiles.evaluate import Question, Wanted, evaluate, keep
+from clinicedge.profiles.evaluate import evaluate, keep
+from clinicedge.profiles.evaluation import Question, Wanted
 from clinicedge.runtime import read_film
 from clinicedge.runtime.bundle import Bundle
 from clinicedge.runtime.errors import DataError, FilmError, OverlapError

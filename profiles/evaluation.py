@@ -1,0 +1,134 @@
+"""The records of an evaluation: what is asked, and what comes out."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from ..runtime.manifest import Figure, Part
+from .machine import Machine
+from .mask_metrics import MaskFigures
+from .measure import Skipped
+from .metrics import BinaryFigures
+
+ACCURACY_SCHEMA = 2
+# What a user may ask for: the parts of the split, all films, and the official test films whose
+# patient number does not occur in the official train part.
+Wanted = Literal[
+    "train", "select", "guard", "test", "official-test", "official-test-new-patients", "all"
+]
+WANTED: tuple[Wanted, ...] = get_args(Wanted)
+TEST_PARTS: tuple[Wanted, ...] = ("test", "official-test", "official-test-new-patients")
+USED_PARTS: tuple[Part, ...] = ("train", "select", "guard")
+Kind = Literal["classification", "findings", "cascade", "segmentation"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to evaluate.
+
+    Attributes:
+        parts: () takes the test parts where the bundle was trained on patients of this folder,
+            else all films.
+        artifacts: artifact ids; () takes all. Of a pipeline: the id that each member opens.
+    """
+
+    parts: tuple[Wanted, ...] = ()
+    artifacts: tuple[str, ...] = ()
+    threads: int = 0
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What answered: an artifact of a model, or of a pipeline's members.
+
+    `engine_version` and `compute` are of the member whose answer counts.
+    """
+
+    artifact: str
+    artifact_sha256: str
+    engine_version: str
+    compute: str
+
+
+@dataclass(frozen=True)
+class ArtifactFigures:
+    """One artifact on one part.
+
+    Attributes:
+        figures: of the films that got a score.
+        flips: films that it decides otherwise than the reference, a score against none included.
+        label: the finding that it is about, "" where there is one score a film.
+        f1: of a finding.
+        no_score: films without a score: no lungs found, outside the intended use, or the second
+            stage of a cascade was not asked.
+        accuracy_with_no_score: such films counted as wrong; None where there are none.
+    """
+
+    artifact: str
+    artifact_sha256: str
+    engine_version: str
+    compute: str
+    threshold: float
+    figures: BinaryFigures
+    flips: int
+    agreement: float
+    label: str = ""
+    f1: Figure | None = None
+    no_score: int = 0
+    accuracy_with_no_score: Figure | None = None
+
+
+@dataclass(frozen=True)
+class ArtifactMasks:
+    """One artifact's masks on one part, at each film's own resolution.
+
+    `figures` are of the mask as it is shown, after cleaning; `raw` of the threshold alone.
+    `flips`: films on which one finds something and the reference does not, or the reverse.
+    """
+
+    artifact: str
+    artifact_sha256: str
+    engine_version: str
+    compute: str
+    threshold: float
+    figures: MaskFigures
+    raw: MaskFigures
+    flips: int
+    agreement: float
+
+
+@dataclass(frozen=True)
+class PartFigures:
+    """All artifacts on one part of the data.
+
+    Attributes:
+        n_positive: films with the positive label, any finding, or a mask.
+        reference: the artifact that flips count from.
+        rows: an artifact and label each; () for masks.
+        masks: an artifact each; () for labels.
+        not_measured: findings without figures, and why.
+    """
+
+    part: Wanted
+    n_films: int
+    n_positive: int
+    n_patients: int
+    reference: str
+    rows: tuple[ArtifactFigures, ...]
+    masks: tuple[ArtifactMasks, ...] = ()
+    not_measured: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """A bundle on a data folder, whose patients it never saw in training or tuning."""
+
+    schema: int
+    model: str
+    bundle_id: str
+    kind: Kind
+    data: str
+    n_films: int
+    machine: Machine
+    date: str
+    parts: tuple[PartFigures, ...]
+    skipped: tuple[Skipped, ...]
