@@ -1,5 +1,6 @@
 """`clinicedge train NAME --data DIR`"""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,9 @@ def run(
     ] = False,
     threads: Annotated[int, typer.Option(min=0, help="Processor threads, 0: all.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    fold: Annotated[
+        str, typer.Option(metavar="K/N", help="Train one fold, in OUT/NAME-fold-K.")
+    ] = "",
 ) -> None:
     """Train a model: weights, card, figures and curves in OUT/NAME.
 
@@ -29,18 +33,21 @@ def run(
     from ..models.training.finish import finish
     from ..models.training.recipe import recipe_for
     from ..models.training.run import TrainOptions, train_network
+    from ..models.training.targets import fold_of, read_data
     from ..models.zoo import spec
-    from ..profiles.datasets import read_dataset
     from ._progress import Bars
 
-    labels = spec(name).outputs[0].labels
-    films = read_dataset(data, labels)
+    films = read_data(spec(name), data)
     options = TrainOptions(out, resume, threads, device)
+    if fold:
+        films, run_name = fold_of(films, name, fold)
+        options = replace(options, folder=run_name)
     with Bars() as bars:
         _, state = train_network(name, films, recipe_for(name, epochs, quick), options, bars)
     print("measuring the test parts, once")
-    card = finish(name, films, state, out / name)
-    _show(card, out / name)
+    folder = options.run_folder(name)
+    card = finish(name, films, state, folder)
+    _show(card, folder)
 
 
 def _show(card: "Card", folder: Path) -> None:

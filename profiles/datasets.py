@@ -45,12 +45,13 @@ class DataFilm:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data folder or some of its films."""
+    """A data folder or some of its films. `split` says how they were divided."""
 
     name: str
     origin: str
     root: Path
     films: tuple[DataFilm, ...]
+    split: str = SPLIT_RULE
 
     def part(self, *parts: Part) -> "Dataset":
         """The films of the named parts."""
@@ -81,7 +82,7 @@ class Dataset:
 
     def hygiene_record(self) -> DataHygiene:
         """The bundle's record of this data and its split."""
-        return DataHygiene(self.name, SPLIT_RULE, self.hygiene())
+        return DataHygiene(self.name, self.split, self.hygiene())
 
     def positives(self, positive_label: str) -> tuple[bool, ...]:
         """Whether each film has that label."""

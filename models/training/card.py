@@ -83,11 +83,12 @@ def _head(card: Card, spec: ModelSpec) -> str:
 
 
 def _figures(card: Card) -> str:
+    at = ", ".join(f"{label} {value:.4f}" for label, value in card.thresholds.items())
     lines = [
         "## How well it decides",
         "",
-        f"Threshold {card.threshold:.4f}, with {card.threshold_n_films} films of the part "
-        f"*select*: {card.threshold_rule}.",
+        f"Threshold {at or format(card.threshold, '.4f')}, with {card.threshold_n_films} films of "
+        f"the part *select*: {card.threshold_rule}.",
         "Percent (AUC, Dice: share) with 95 % intervals from resampling patients. The weights as "
         "they ship, float32, through the runtime's preprocessing; these films steered nothing and "
         "were read once.",

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from ...profiles.masks import MaskDataset
-from ...profiles.splits import SPLIT_RULE
 from ...runtime.errors import ModelError
 from ...runtime.files import sha256_file, write_atomic
 from ...runtime.records import dump_bytes
@@ -19,6 +18,7 @@ from .card import Card, render
 from .cropping import lung_cropper
 from .curves import draw_curves
 from .judge_binary import judge_binary
+from .judge_findings import judge_findings
 from .judge_masks import judge_masks
 from .judgement import Judgement
 from .state import RunState
@@ -61,7 +61,8 @@ def _judge(module: nn.Module, data: Data, model: ModelSpec, folders: tuple[Path,
     if isinstance(data, MaskDataset):
         return judge_masks(module, data, model)
     cropped = lung_cropper(folders) if model.input.region == "lungs" else None
-    return judge_binary(module, data, model, cropped)
+    judge = judge_findings if model.task == "findings" else judge_binary
+    return judge(module, data, model, cropped)
 
 
 def _card(model: ModelSpec, data: Data, state: RunState, found: Judgement, sha256: str) -> Card:
@@ -75,7 +76,7 @@ def _card(model: ModelSpec, data: Data, state: RunState, found: Judgement, sha25
         params=figures.params_total,
         mult_adds=figures.mult_adds,
         data=data.name,
-        split=SPLIT_RULE,
+        split=data.hygiene_record().split,
         parts=data.hygiene(),
         threshold=found.threshold,
         threshold_rule=found.rule,

@@ -8,12 +8,11 @@ from torch import nn
 from ...profiles.datasets import Dataset
 from ...profiles.metrics import evaluate_binary, pick_threshold
 from ...profiles.splits import refuse_overlap
-from ...runtime.film import Film
-from ...runtime.images import prepare, read_film
 from ...runtime.manifest import Accuracy, Part
 from ...runtime.spec import InputSpec, ModelSpec
 from .cropping import Crop
 from .judgement import NEW_PATIENTS, TEST_PARTS, Judgement, Measured
+from .scoring import film_logits
 
 
 def judge_binary(
@@ -78,16 +77,5 @@ def score_films(
 
     NaN where `cropped` finds no lungs.
     """
-    module.eval()
-    device = next(module.parameters()).device
-    scores = np.full(len(data.films), np.nan)
-    with torch.inference_mode():
-        for i, film in enumerate(data.films):
-            read: Film | None = read_film(film.path, spec.dicom.voi)
-            if cropped is not None and read is not None:
-                read = cropped(read)
-            if read is None:
-                continue
-            logits = module(torch.from_numpy(prepare(read, spec)).to(device)).double().cpu()
-            scores[i] = float(torch.softmax(logits, dim=1)[0, 1])
-    return scores
+    logits = film_logits(module, data, spec, 2, cropped)
+    return torch.softmax(torch.from_numpy(logits), dim=1)[:, 1].numpy()

@@ -29,7 +29,7 @@ class MeasuredMasks:
 @dataclass(frozen=True)
 class Judgement:
     """`threshold` by `rule` on `n_films` of the part select; `thresholds` a label where a model
-    has several findings."""
+    has several findings, of which `threshold` is the first's."""
 
     threshold: float
     rule: str

@@ -19,6 +19,7 @@ class TrainOptions:
     """How to run; what is trained is the recipe's.
 
     `weights`: folders where the weights of other models (the lungs', a start) are looked for.
+    `folder`: the run folder's name below `out`, the model's where "".
     """
 
     out: Path
@@ -26,6 +27,11 @@ class TrainOptions:
     threads: int = 0
     device: str = "auto"
     weights: tuple[Path, ...] = ()
+    folder: str = ""
+
+    def run_folder(self, name: str) -> Path:
+        """Where a model's run is kept."""
+        return self.out / (self.folder or name)
 
 
 class Progress:
@@ -78,7 +84,7 @@ def train_network(
     if recipe.start:
         weights.load_into(module, weights.find(spec(recipe.start), options.weights))
     trainer = Trainer(
-        module, model.input, recipe, options.out / name, pick_device(options.device)
+        module, model.input, recipe, options.run_folder(name), pick_device(options.device)
     )
     if trainer.checkpoint.exists():
         if not options.resume:
@@ -92,7 +98,5 @@ def train_network(
     progress = progress or Progress()
     progress.reading(n_films(data))
     goal = objective(model, data, recipe, options.weights, progress.read)
-    progress.training(
-        trainer.steps_per_epoch(len(goal)), trainer.state.epoch, trainer.state.step
-    )
+    progress.training(trainer.steps_per_epoch(len(goal)), trainer.state.epoch, trainer.state.step)
     return trainer, trainer.train(goal, Watch(progress.step, progress.epoch))

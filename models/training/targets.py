@@ -4,7 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ...profiles.datasets import Dataset, read_dataset, read_findings_dataset
+from ...profiles.folds import apply_fold, parse_fold
 from ...profiles.masks import MaskDataset, read_mask_dataset
+from ...runtime.errors import DataError
 from ...runtime.spec import ModelSpec
 from .binary import BinaryObjective
 from .cropping import lung_cropper
@@ -28,6 +30,18 @@ def read_data(model: ModelSpec, folder: Path) -> Data:
     if model.task == "findings":
         return read_findings_dataset(folder, model.outputs[0].labels)
     return read_dataset(folder, model.outputs[0].labels)
+
+
+def fold_of(data: Data, name: str, text: str) -> tuple[Dataset, str]:
+    """The data of fold "K/N", and the run folder's name.
+
+    Raises:
+        DataError: not a fold, or the data are masks.
+    """
+    if isinstance(data, MaskDataset):
+        raise DataError(f"{data.root}: folds are for labels, expected no masks. Leave out --fold.")
+    fold = parse_fold(text)
+    return apply_fold(data, fold), f"{name}-fold-{fold.number}"
 
 
 def n_films(data: Data) -> int:
