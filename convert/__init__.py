@@ -1,17 +1,19 @@
 """A trained model in, a bundle out; needs the extra `convert`, a workstation only.
 
     from clinicedge.convert import ConvertOptions, convert
-    done = convert("mobilenet-0.5-160", ConvertOptions(Path("bundles"), data=Path("films")))
+    done = convert("mobilenet-0.5-160-on-lungs", ConvertOptions(Path("bundles")))
     print(done.folder)
 
-Stages, one file each, in the order the work runs: zoo_source, films, exporting (onnx_files,
-tflite_files, openvino_files), running, compare, acceptance, writing; conversion joins them.
+The way of one model, one file a stage: `zoo_source` (or `user_source`), `gathering`, `exporting`
+(`onnx_files`, `tflite_files`, `openvino_files`), `judging`, `acceptance`, `writing`; `steps` keeps
+what is done and `conversion` joins them. `pipelines` puts bundles together, `matrix` converts many.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from .conversion import check_request, convert_model
-from .options import Conversion, ConvertOptions, Progress
+from .options import Conversion, ConvertOptions, Failed, Progress
 from .recipes import FORMATS, PRECISIONS
 from .source import Source
 
@@ -20,6 +22,7 @@ __all__ = [
     "PRECISIONS",
     "Conversion",
     "ConvertOptions",
+    "Failed",
     "Progress",
     "Source",
     "convert",
@@ -33,10 +36,10 @@ def convert(
     weights: tuple[Path, ...] = (),
     progress: Progress | None = None,
 ) -> Conversion:
-    """Convert a model of the zoo.
+    """Convert a model or a pipeline of the zoo.
 
     Args:
-        weights: folders to look for the weights in, before the clone's own.
+        weights: folders to look for the weights in, before those of the options.
 
     Raises:
         UnknownModelError: the zoo has no such name.
@@ -44,7 +47,7 @@ def convert(
         CheckpointError: the weights or their card are of another model.
         Also what `convert_model` raises.
     """
-    from .zoo_source import load_source
+    from .pipelines import convert_named
 
     check_request(options)
-    return convert_model(load_source(name, weights), options, progress)
+    return convert_named(name, replace(options, weights=(*weights, *options.weights)), progress)

@@ -1,26 +1,18 @@
-"""The films of a conversion: which calibrate, which set thresholds, which tell what was lost."""
+"""Films as every step of a conversion takes them: resized, with what is known of each."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..profiles.datasets import DataFilm, Dataset, read_dataset
-from ..profiles.splits import refuse_overlap
-from ..runtime.errors import DataError
-from ..runtime.images import read_film, resize, scale
+from ..runtime.images import scale
 from ..runtime.manifest import DataHygiene, Part
-from ..runtime.phantom import Phantom, draw, sample
-from ..runtime.spec import InputSpec, ModelSpec
+from ..runtime.spec import InputSpec
 
-CALIBRATION_SEED = "calibration-v1"
 PHANTOMS = "phantom films"
-_PHANTOM_SEED = {"train": 1_000_000, "select": 2_000_000, "guard": 3_000_000}
-# Drawing takes time and phantoms are alike: more of them tell nothing more.
-_PHANTOM_FILMS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,17 +20,23 @@ class FilmSet:
     """Films of one part, already at the network's size.
 
     Attributes:
-        pixels: uint8 (N, H, W), resized by the bundle's rule.
-        positives: bool (N,), None where the films show no patients.
+        pixels: uint8 (N, H, W), cropped and resized by the bundle's rules.
+        truth: bool (N,) of a binary model, bool (N, K) of K findings, uint8 (N, H, W) masks of
+            0, 127 (in doubt) and 255; None where the films show no patients.
         patients: N patient keys.
+        left_out: films on which no lungs were found; the device gives them no score.
     """
 
     data: str
     part: Part
     pixels: NDArray[np.uint8]
-    positives: NDArray[np.bool_] | None
+    truth: NDArray[Any] | None
     patients: tuple[str, ...]
     input: InputSpec
+    left_out: int = 0
+
+    def __len__(self) -> int:
+        return len(self.pixels)
 
     def tensors(self) -> Iterator[NDArray[np.float32]]:
         """The network's input float32 (1, C, H, W), film by film."""
@@ -51,11 +49,11 @@ class FilmSet:
 
     @property
     def sha256(self) -> str:
-        """Of the resized pixels, the patients and the labels."""
+        """Of the resized pixels, the patients and what is known of the films."""
         digest = hashlib.sha256(np.ascontiguousarray(self.pixels).tobytes())
         digest.update("\n".join(self.patients).encode("utf-8"))
-        if self.positives is not None:
-            digest.update(self.positives.tobytes())
+        if self.truth is not None:
+            digest.update(np.ascontiguousarray(self.truth).tobytes())
         return digest.hexdigest()
 
 
@@ -71,118 +69,9 @@ class ConversionFilms:
     @property
     def labelled(self) -> bool:
         """Whether thresholds and accuracy can be had from these films."""
-        return self.guard.positives is not None
+        return self.guard.truth is not None
 
-
-def gather(
-    spec: ModelSpec, data: Path | None, calibration_films: int, trained: DataHygiene | None
-) -> ConversionFilms:
-    """Films of a data folder, or phantom films where there is none. Test parts are not read.
-
-    Args:
-        trained: the patients that trained the weights, None where unknown.
-
-    Raises:
-        DataError: the folder cannot be used, or has too few films in a part.
-        OverlapError: a patient is in two parts, or trained the weights and would judge them.
-    """
-    known = () if trained is None else (trained,)
-    if data is None:
-        return _phantom_films(spec.input, calibration_films, known)
-    output = spec.output("logits")
-    dataset = read_dataset(data, output.labels)
-    _refuse_overlaps(dataset)
-    _refuse_trained(dataset, trained)
-    positive = output.positive_label or output.labels[-1]
-    chosen = draw_calibration(dataset.part("train").films, calibration_films)
-    parts = {
-        "train": chosen,
-        "select": dataset.part("select").films,
-        "guard": dataset.part("guard").films,
-    }
-    for part, films in parts.items():
-        if {f.label for f in films} != set(output.labels):
-            raise DataError(
-                f"part '{part}' of {dataset.name} has {len(films)} films with the labels "
-                f"{sorted({f.label for f in films})}; expected films of {list(output.labels)}. "
-                "Give a larger data folder."
-            )
-    made = {p: _read(dataset.name, f, positive, spec.input) for p, f in parts.items()}
-    hygiene = tuple(dict.fromkeys((*known, dataset.hygiene_record())))
-    return ConversionFilms(made["train"], made["select"], made["guard"], hygiene)
-
-
-def draw_calibration(films: Sequence[DataFilm], count: int) -> tuple[DataFilm, ...]:
-    """`count` films, as many of each label, one a patient before any second.
-
-    The order comes from a hash of the path's name, so it does not change with the machine.
-    """
-    labels = sorted({f.label for f in films})
-    drawn: list[DataFilm] = []
-    for i, label in enumerate(labels):
-        share = count // len(labels) + (i < count % len(labels))
-        ordered = sorted((f for f in films if f.label == label), key=_rank)
-        seen: dict[str, int] = {}
-        turns = []
-        for position, film in enumerate(ordered):
-            turn = seen.get(film.patient_key, 0)
-            seen[film.patient_key] = turn + 1
-            turns.append((turn, position, film))
-        drawn.extend(film for _, _, film in sorted(turns, key=lambda t: t[:2])[:share])
-    return tuple(sorted(drawn, key=_rank))
-
-
-def _rank(film: DataFilm) -> str:
-    text = f"{CALIBRATION_SEED}/{film.patient_key}/{film.path.name}"
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
-
-
-def _refuse_overlaps(dataset: Dataset) -> None:
-    parts = [(p.part, p.patient_keys.split()) for p in dataset.hygiene()]
-    for i, (one, keys) in enumerate(parts):
-        for other, other_keys in parts[i + 1 :]:
-            refuse_overlap(keys, other_keys, (f"part '{one}'", f"part '{other}'"))
-
-
-def _refuse_trained(dataset: Dataset, trained: DataHygiene | None) -> None:
-    """Thresholds and parity on films that the network learned by heart would flatter it."""
-    for used in trained.parts if trained is not None else ():
-        for part in ("select", "guard") if used.part == "train" else ():
-            names = (f"the films of {dataset.name} for '{part}'", "those that trained the weights")
-            refuse_overlap(dataset.part(part).key_hashes(), used.patient_keys.split(), names)
-
-
-def _read(data: str, films: Sequence[DataFilm], positive: str, spec: InputSpec) -> FilmSet:
-    pixels = np.empty((len(films), spec.height, spec.width), np.uint8)
-    for i, film in enumerate(films):
-        pixels[i] = resize(read_film(film.path, spec.dicom.voi).pixels, spec)
-    return FilmSet(
-        data=data,
-        part=films[0].part,
-        pixels=pixels,
-        positives=np.array([f.label == positive for f in films]),
-        patients=tuple(f.patient_key for f in films),
-        input=spec,
-    )
-
-
-def phantom_pixels(drawn: Phantom, spec: InputSpec) -> NDArray[np.uint8]:
-    """uint8 (h, w) of a phantom drawn no larger than the network can see, 4 : 3."""
-    return draw(replace(drawn, height=spec.height, width=round(spec.height * 4 / 3))).pixels
-
-
-def _phantom_films(
-    spec: InputSpec, calibration_films: int, hygiene: tuple[DataHygiene, ...]
-) -> ConversionFilms:
-    def part(name: Part, count: int) -> FilmSet:
-        seeds = [_PHANTOM_SEED[name] + i for i in range(count)]
-        pixels = np.stack([resize(phantom_pixels(sample(seed), spec), spec) for seed in seeds])
-        patients = tuple(f"phantom/{seed}" for seed in seeds)
-        return FilmSet(PHANTOMS, name, pixels, None, patients, spec)
-
-    return ConversionFilms(
-        part("train", min(calibration_films, _PHANTOM_FILMS)),
-        part("select", _PHANTOM_FILMS),
-        part("guard", _PHANTOM_FILMS),
-        hygiene,
-    )
+    @property
+    def left_out(self) -> int:
+        """Films of all parts without lungs."""
+        return self.calibration.left_out + self.select.left_out + self.guard.left_out

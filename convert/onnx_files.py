@@ -15,24 +15,29 @@ from ..runtime.errors import ConversionError
 from ..runtime.manifest import FloatLayer, TensorBinding
 from ..runtime.spec import ModelSpec
 from .films import FilmSet
+from .float_tail import trailing, why
 from .recipes import Export
-from .source import export_form, features_name, tensor_specs
+from .source import OnnxFile, export_form, pooled_features, scores_output, tensor_specs
 
 if TYPE_CHECKING:
     from torch import nn
 
 FILE = "main.onnx"
 OPSET = 18
-HEAD_WHY = "pooling and classifier: their rounding would move decisions, their cost is nothing"
 
 
-def export(module: "nn.Module", spec: ModelSpec) -> Export:
-    """FP32 by torch.export, batch of one, no names of this machine in the file."""
+def export(network: "nn.Module | OnnxFile", spec: ModelSpec) -> Export:
+    """FP32 by torch.export, batch of one, no names of this machine in the file.
+
+    A network that came as ONNX stays as it came.
+    """
+    if isinstance(network, OnnxFile):
+        return Export(((FILE, _plain(_parse_bytes(network.data))),), _binding(spec))
     import torch
 
     film = torch.zeros(1, *spec.input.shape)
     program = torch.onnx.export(
-        export_form(module, spec),
+        export_form(network, spec),
         (film,),
         dynamo=True,
         opset_version=OPSET,
@@ -91,7 +96,7 @@ def to_int8(fp32: Export, spec: ModelSpec, films: FilmSet) -> Export:
         (folder / FILE).write_bytes(fp32.files[0][1])
         ready, quantized = folder / "ready.onnx", folder / "int8.onnx"
         quant_pre_process(folder / FILE, ready, skip_optimization=True, skip_symbolic_shape=True)
-        head = _head(_parse_bytes(ready.read_bytes()), features_name(spec))
+        head = _float_nodes(_parse_bytes(ready.read_bytes()), spec)
         quantize_static(
             ready,
             quantized,
@@ -105,7 +110,7 @@ def to_int8(fp32: Export, spec: ModelSpec, films: FilmSet) -> Export:
             calibrate_method=CalibrationMethod.MinMax,
         )
         data = _plain(_parse_bytes(quantized.read_bytes()))
-    layers = tuple(FloatLayer(n, HEAD_WHY) for n in head)
+    layers = tuple(FloatLayer(n, why(spec)) for n in head)
     return Export(((FILE, data),), fp32.binding, layers)
 
 
@@ -129,7 +134,20 @@ def _binding(spec: ModelSpec) -> tuple[TensorBinding, ...]:
     )
 
 
-def _head(model: Any, features: str | None) -> list[str]:
+def _float_nodes(model: Any, spec: ModelSpec) -> list[str]:
+    """Names of the nodes that stay in float, see `float_tail`."""
+    pooled = pooled_features(spec)
+    if pooled is not None:
+        return _after(model, pooled)
+    if spec.task == "segmentation":
+        return _last_convolution(model, scores_output(spec).name)
+    sizes = {t.name: int(np.prod(t.dims)) for t in model.graph.initializer}
+    linear = [n for n in model.graph.node if n.op_type in ("Gemm", "MatMul")]
+    weights = [max((sizes.get(i, 0) for i in n.input), default=0) for n in linear]
+    return [linear[i].name for i in trailing(weights, sum(sizes.values()))]
+
+
+def _after(model: Any, features: str) -> list[str]:
     """Names of the nodes that follow the feature map."""
     reached = {features}
     names = []
@@ -137,6 +155,19 @@ def _head(model: Any, features: str | None) -> list[str]:
         if reached & set(node.input):
             reached |= set(node.output)
             names.append(node.name)
+    return names
+
+
+def _last_convolution(model: Any, output: str) -> list[str]:
+    """The convolution that gives the mask, and what only passes its values on."""
+    made_by = {name: node for node in model.graph.node for name in node.output}
+    names: list[str] = []
+    while output in made_by:
+        node = made_by[output]
+        names.append(node.name)
+        if node.op_type == "Conv":
+            break
+        output = node.input[0]
     return names
 
 

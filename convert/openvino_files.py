@@ -8,14 +8,19 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..runtime.manifest import FloatLayer
 from ..runtime.spec import ModelSpec
 from .films import FilmSet
-from .onnx_files import HEAD_WHY
+from .float_tail import trailing, why
 from .recipes import Export
-from .source import features_name
+from .source import pooled_features, scores_output
 
 FILES = ("main.xml", "main.bin")
+# NNCF's full bias correction runs the network up to each layer in turn: minutes for small
+# networks, hours for large ones, which the fast one suits as well.
+FULL_CORRECTION_BYTES = 16_000_000
 
 
 def export(onnx_fp32: Export, fp16: bool) -> Export:
@@ -27,28 +32,28 @@ def export(onnx_fp32: Export, fp16: bool) -> Export:
 def to_int8(onnx_fp32: Export, spec: ModelSpec, films: FilmSet) -> Export:
     """NNCF's static quantization: symmetric weights, asymmetric activations, float head.
 
-    Ranges from the smallest and largest value, and the full bias correction: with the defaults
-    (means of the extremes, fast correction) a narrow MobileNet moved six decisions of 374, so
-    one. NNCF's default keeps the first layer in 7 bits; with that, processors without VNNI were
-    seen to answer as those with it.
+    Ranges from the smallest and largest value, and for small networks the full bias correction:
+    with the defaults (means of the extremes, fast correction) a narrow MobileNet moved six
+    decisions of 374, so one. NNCF's default keeps the first layer in 7 bits; with that,
+    processors without VNNI were seen to answer as those with it.
     """
     import nncf
 
     with tempfile.TemporaryDirectory() as name:
         model = _read(onnx_fp32, Path(name))
-        head = _head(model, features_name(spec))
+        head = _float_operations(model, spec)
         quantized = nncf.quantize(
             model,
             nncf.Dataset(list(films.tensors())),
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(films.pixels),
-            fast_bias_correction=False,
+            fast_bias_correction=len(onnx_fp32.files[0][1]) > FULL_CORRECTION_BYTES,
             ignored_scope=nncf.IgnoredScope(names=head, validate=False),
             advanced_parameters=nncf.AdvancedQuantizationParameters(
                 activations_range_estimator_params=_extremes()
             ),
         )
-        layers = tuple(FloatLayer(n, HEAD_WHY) for n in head)
+        layers = tuple(FloatLayer(n, why(spec)) for n in head)
         return _saved(quantized, onnx_fp32, False, layers)
 
 
@@ -96,10 +101,29 @@ def _steady(graph: bytes) -> bytes:
     return re.sub(rb'name="(([A-Z][A-Za-z]*)_\d+)" type="', again, graph)
 
 
-def _head(model: Any, features: str | None) -> list[str]:
+def _float_operations(model: Any, spec: ModelSpec) -> list[str]:
+    """Names of the operations that stay in float, see `float_tail`."""
+    pooled = pooled_features(spec)
+    if pooled is not None:
+        return _after(model, pooled)
+    if spec.task == "segmentation":
+        return _last_convolution(model, scores_output(spec).name)
+    linear = [op for op in model.get_ordered_ops() if op.get_type_name() == "MatMul"]
+    sizes = [max(_constant_size(op, port) for port in (0, 1)) for op in linear]
+    constants = (op for op in model.get_ops() if op.get_type_name() == "Constant")
+    total = sum(int(np.prod(op.get_output_shape(0))) for op in constants)
+    return [linear[i].get_friendly_name() for i in trailing(sizes, total)]
+
+
+def _constant_size(operation: Any, port: int) -> int:
+    given = operation.input_value(port).get_node()
+    if given.get_type_name() != "Constant":
+        return 0
+    return int(np.prod(given.get_output_shape(0)))
+
+
+def _after(model: Any, features: str) -> list[str]:
     """Names of the operations that compute from the feature map."""
-    if features is None:
-        return []
     start = model.output(features).get_node().input_value(0)
     skipped = {"Result", "Constant"}
     found: list[str] = []
@@ -111,4 +135,14 @@ def _head(model: Any, features: str | None) -> list[str]:
             if node.get_type_name() not in skipped and name not in found:
                 found.append(name)
                 reached.extend(node.outputs())
+    return found
+
+
+def _last_convolution(model: Any, output: str) -> list[str]:
+    """The convolution that gives the mask, and what only passes its values on."""
+    node = model.output(output).get_node().input_value(0).get_node()
+    found = [node.get_friendly_name()]
+    while "Convolution" not in node.get_type_name() and node.get_input_size():
+        node = node.input_value(0).get_node()
+        found.append(node.get_friendly_name())
     return found

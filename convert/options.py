@@ -17,26 +17,43 @@ class ConvertOptions:
 
     Attributes:
         out: folder of bundles; the bundle becomes out/NAME.
-        data: a data folder; None calibrates and compares on phantom films.
+        data: the data folder of the model that is asked for.
+        folders: data folders that each model chooses from where `data` is None; without any
+            that fits it is calibrated and compared on phantom films.
+        weights: folders to look for weights in, before the clone's own.
         calibration_films: films that set the ranges of static int8.
         force: make everything anew, reuse nothing.
-        min_agreement: share of guard films that every artifact must decide as the source does.
+        min_agreement: share of guard decisions that every artifact must take as the source does;
+            None takes the task's usual.
+        keep_going: leave an artifact that fails out and say so, instead of stopping.
     """
 
     out: Path
     formats: tuple[str, ...] = FORMATS
     precisions: tuple[str, ...] = PRECISIONS
     data: Path | None = None
+    folders: tuple[Path, ...] = ()
+    weights: tuple[Path, ...] = ()
     calibration_films: int = 256
     force: bool = False
-    min_agreement: float = 0.9
+    min_agreement: float | None = None
+    keep_going: bool = False
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An artifact that could not be made, and why, in the tool's own words."""
+
+    artifact: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class Conversion:
     """A written bundle. `unchanged`: it was there already with the same bytes.
 
-    `made` and `reused` name the steps of this run; `notes` say what a reader should know.
+    `made` and `reused` name the steps of this run; `notes` say what a reader should know;
+    `members` are the conversions that a pipeline is made of.
     """
 
     folder: Path
@@ -45,3 +62,13 @@ class Conversion:
     made: tuple[str, ...]
     reused: tuple[str, ...]
     notes: tuple[str, ...]
+    failed: tuple[Failed, ...] = ()
+    members: tuple["Conversion", ...] = ()
+
+    @property
+    def models(self) -> tuple["Conversion", ...]:
+        """The conversions of models, each once: itself, or those of its members."""
+        if not self.members:
+            return (self,)
+        found = (model for member in self.members for model in member.models)
+        return tuple({model.manifest.name: model for model in found}.values())

@@ -42,7 +42,7 @@ class Runnable:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """Raw logits float32 (N, K) on both film sets, and the mean cosine of the feature maps."""
+    """Raw scores float32 (N, K) on both film sets, and the mean cosine of the feature maps."""
 
     select: NDArray[np.float32]
     guard: NDArray[np.float32]

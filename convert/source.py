@@ -1,6 +1,7 @@
-"""The model that everything else is compared with: the torch network and where it comes from."""
+"""The model that everything else is compared with: the network and where it comes from."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,14 +9,20 @@ from numpy.typing import NDArray
 
 from ..runtime.errors import ConversionError
 from ..runtime.manifest import DataHygiene, LinearHead, TensorSpec
-from ..runtime.spec import ModelSpec
-from .films import FilmSet
+from ..runtime.spec import ModelSpec, OutputSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-_BATCH = 16
 _HEAD_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class OnnxFile:
+    """A network that came as ONNX: batch of one, its tensors already named as the spec names
+    them (`onnx_source.py` sees to that)."""
+
+    data: bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,26 +33,45 @@ class Source:
         weights_file: name of the file, no folder.
         weights_date: ISO 8601, when the weights were trained.
         training_data: one sentence.
-        threshold: set on data when the model was trained, None where unknown.
+        thresholds: by label, set on data when the model was trained; {} where unknown.
         hygiene: the patients that training used and for what, None where unknown.
+        code_sha256: of the user's own file that builds the network, "" for the zoo's.
     """
 
     spec: ModelSpec
-    module: "nn.Module"
+    network: "nn.Module | OnnxFile"
     weights_file: str
     weights_sha256: str
     weights_date: str
     training_data: str
-    threshold: float | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
     hygiene: DataHygiene | None = None
+    code_sha256: str = ""
+
+    @property
+    def module(self) -> "nn.Module":
+        """The torch network.
+
+        Raises:
+            ConversionError: it came as ONNX.
+        """
+        if isinstance(self.network, OnnxFile):
+            raise ConversionError(
+                f"'{self.spec.name}' came as an ONNX file and this format is exported from torch; "
+                "nothing turns ONNX back into torch without loss. Give the torch network: "
+                "clinicedge convert path/to/module.py:build --spec SPEC --weights FILE."
+            )
+        return self.network
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What a finished step must have been made of to be reused."""
+        return self.weights_sha256, self.code_sha256
 
 
-@dataclass(frozen=True, eq=False)
-class Outputs:
-    """Raw outputs on a film set: logits float32 (N, K), features float32 (N, C, h, w) or None."""
-
-    logits: NDArray[np.float32]
-    features: NDArray[np.float32] | None
+def scores_output(spec: ModelSpec) -> OutputSpec:
+    """The output that decides: a mask's, or the one of the scores."""
+    return spec.output("mask" if spec.task == "segmentation" else "logits")
 
 
 def tensor_specs(spec: ModelSpec) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
@@ -57,6 +83,12 @@ def tensor_specs(spec: ModelSpec) -> tuple[tuple[TensorSpec, ...], tuple[TensorS
 def features_name(spec: ModelSpec) -> str | None:
     """The output that holds the feature map for explanations."""
     return spec.explanation.output if spec.explanation else None
+
+
+def pooled_features(spec: ModelSpec) -> str | None:
+    """The feature map where the head after it is global pooling and one linear layer."""
+    found = spec.explanation
+    return found.output if found is not None and found.pooling_linear_head else None
 
 
 def export_form(module: "nn.Module", spec: ModelSpec) -> "nn.Module":
@@ -80,25 +112,6 @@ def export_form(module: "nn.Module", spec: ModelSpec) -> "nn.Module":
     return Outs().eval()
 
 
-def run_source(module: "nn.Module", films: FilmSet, with_features: bool) -> Outputs:
-    """The torch network on every film, float32, one thread so that a rerun gives the same bits."""
-    import torch
-
-    torch.set_num_threads(1)
-    module.eval()
-    logits, maps = [], []
-    with torch.inference_mode():
-        for start in range(0, len(films.pixels), _BATCH):
-            batch = torch.from_numpy(films.batch(start, start + _BATCH))
-            if with_features:
-                scores, features = module.forward_with_features(batch)  # type: ignore[operator]
-                maps.append(features.numpy())
-            else:
-                scores = module(batch)  # type: ignore[operator]
-            logits.append(scores.numpy())
-    return Outputs(np.concatenate(logits), np.concatenate(maps) if maps else None)
-
-
 def linear_head(source: Source) -> LinearHead | None:
     """The classifier's weights, where the spec says global pooling and one linear layer.
 
@@ -106,18 +119,19 @@ def linear_head(source: Source) -> LinearHead | None:
         ConversionError: the network does not compute that; class maps would be wrong.
     """
     spec = source.spec
-    if spec.explanation is None or not spec.explanation.pooling_linear_head:
+    if pooled_features(spec) is None:
         return None
     import torch
     from torch import nn
 
-    linear = [m for m in source.module.modules() if isinstance(m, nn.Linear)]
+    module = source.module
+    linear = [m for m in module.modules() if isinstance(m, nn.Linear)]
     if not linear:
         raise ConversionError(f"'{spec.name}' has no linear layer, its spec says it ends in one.")
     weight, bias = linear[-1].weight.detach(), linear[-1].bias.detach()
     probe = torch.linspace(-1, 1, int(np.prod(spec.input.shape))).reshape(1, *spec.input.shape)
     with torch.inference_mode():
-        logits, maps = source.module.eval().forward_with_features(probe)  # type: ignore[operator]
+        logits, maps = module.eval().forward_with_features(probe)  # type: ignore[operator]
         again = maps.mean((2, 3)) @ weight.T + bias
     difference = float((logits - again).abs().max())
     if not difference <= _HEAD_TOLERANCE * max(1.0, float(logits.abs().max())):
@@ -127,3 +141,11 @@ def linear_head(source: Source) -> LinearHead | None:
             "Set `pooling_linear_head` to false in its spec."
         )
     return LinearHead(tuple(map(tuple, weight.tolist())), tuple(bias.tolist()))
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """Raw outputs on a film set: scores float32 (N, ...), features (N, C, h, w) or None."""
+
+    scores: NDArray[np.float32]
+    features: NDArray[np.float32] | None

@@ -3,6 +3,7 @@
 Every function here runs in a child process (`isolated.call`).
 """
 
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,9 @@ from ..runtime.errors import ConversionError
 from ..runtime.manifest import FloatLayer, TensorBinding, TensorSpec
 from ..runtime.spec import ModelSpec
 from .films import FilmSet
-from .onnx_files import HEAD_WHY
+from .float_tail import trailing, why
 from .recipes import Export
-from .source import export_form, tensor_specs
+from .source import export_form, pooled_features, tensor_specs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,7 +61,7 @@ def to_fp16(fp32: Export, spec: ModelSpec) -> Export:
 
 
 def to_int8(fp32: Export, spec: ModelSpec, films: FilmSet) -> Export:
-    """Static int8 weights a channel and int8 activations; float head after a pooled map."""
+    """Static int8 weights a channel and int8 activations; what `float_tail` names in float."""
     from ai_edge_quantizer import quantizer, recipe
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
     from ai_edge_quantizer.qtyping import TFLOperationName
@@ -68,12 +69,11 @@ def to_int8(fp32: Export, spec: ModelSpec, films: FilmSet) -> Export:
     layers: list[FloatLayer] = []
     with tempfile.TemporaryDirectory() as name:
         work = quantizer.Quantizer(_written(fp32, Path(name)), recipe.static_wi8_ai8())
-        if spec.explanation is not None and spec.explanation.pooling_linear_head:
-            for operation in _HEAD_OPERATIONS:
-                work.update_quantization_recipe(
-                    ".*", TFLOperationName(operation), algorithm_key=AlgorithmName.NO_QUANTIZE
-                )
-                layers.append(FloatLayer(operation, HEAD_WHY))
+        for scope, operation in _float_operations(fp32.files[0][1], spec):
+            work.update_quantization_recipe(
+                scope, TFLOperationName(operation), algorithm_key=AlgorithmName.NO_QUANTIZE
+            )
+            layers.append(FloatLayer(operation, why(spec)))
         for border in _BORDER:
             work.update_quantization_recipe(
                 ".*", TFLOperationName(border), algorithm_key=AlgorithmName.NO_QUANTIZE
@@ -82,6 +82,29 @@ def to_int8(fp32: Export, spec: ModelSpec, films: FilmSet) -> Export:
         ranges = work.calibrate(data, num_threads=2)
         result = work.quantize(ranges, enable_progress_report=False)
     return _bound(bytes(result.quantized_model), fp32.files[0][1], spec, tuple(layers))
+
+
+def _float_operations(fp32: bytes, spec: ModelSpec) -> list[tuple[str, str]]:
+    """(pattern of the output's name, operation) of what stays in float, see `float_tail`."""
+    if pooled_features(spec) is not None:
+        return [(".*", operation) for operation in _HEAD_OPERATIONS]
+    from ai_edge_quantizer.utils import (  # type: ignore[import-untyped]
+        tfl_flatbuffer_utils as flatbuffer,
+    )
+
+    model = flatbuffer.read_model(fp32)
+    graph = model.subgraphs[0]
+    wanted = "CONV_2D" if spec.task == "segmentation" else "FULLY_CONNECTED"
+    found = [
+        (re.escape(flatbuffer.get_op_scope(operation, graph.tensors)), operation)
+        for i, operation in enumerate(graph.operators)
+        if flatbuffer.get_op_name_by_index(model, 0, i) == wanted
+    ]
+    if spec.task == "segmentation":
+        return [(scope, wanted) for scope, _ in found[-1:]]
+    sizes = [int(np.prod(graph.tensors[op.inputs[1]].shape)) for _, op in found]
+    total = len(fp32) // np.dtype(np.float32).itemsize
+    return [(found[i][0], wanted) for i in trailing(sizes, total)]
 
 
 def _written(export_: Export, folder: Path) -> str:

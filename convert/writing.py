@@ -58,6 +58,7 @@ def build_manifest(
         artifacts=artifacts,
         acceptance=acceptance,
         data=data,
+        mask=spec.mask,
     )
 
 

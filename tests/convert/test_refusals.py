@@ -8,9 +8,9 @@ import pytest
 
 from clinicedge.convert import Conversion, ConvertOptions, Source, convert, convert_model
 from clinicedge.convert.cache import WorkCache
-from clinicedge.convert.compare import refuse_disparity
-from clinicedge.convert.films import draw_calibration, gather
+from clinicedge.convert.gathering import Wanted, draw_calibration, gather
 from clinicedge.convert.isolated import call
+from clinicedge.convert.parity import refuse_disparity
 from clinicedge.convert.recipes import Export
 from clinicedge.profiles.datasets import DataFilm, read_dataset
 from clinicedge.runtime.errors import (
@@ -86,7 +86,7 @@ def test_a_part_without_one_of_the_labels(
         (tmp_path / line.split(",")[0]).write_bytes(b"")
     (tmp_path / "manifest.csv").write_text("\n".join(kept), encoding="utf-8")
     with pytest.raises(DataError, match="expected films of"):
-        gather(source.spec, tmp_path, 8, None)
+        gather(source.spec, Wanted(tmp_path, 8, None))
 
 
 def test_films_that_trained_the_weights_do_not_judge_the_artifacts(
@@ -96,12 +96,12 @@ def test_films_that_trained_the_weights_do_not_judge_the_artifacts(
     guard = read_dataset(phantom_folder).part("guard").hygiene()[0]
     trained = DataHygiene("elsewhere", "another split", (replace(guard, part="train"),))
     with pytest.raises(OverlapError, match=r"for 'guard' and those that trained the weights"):
-        gather(source.spec, phantom_folder, 8, trained)
+        gather(source.spec, Wanted(phantom_folder, 8, trained))
 
 
 def test_without_data_the_bundle_still_knows_its_training_patients(source: Source) -> None:
     assert source.hygiene is not None
-    films = gather(source.spec, None, 4, source.hygiene)
+    films = gather(source.spec, Wanted(None, 4, source.hygiene))
     assert films.hygiene == (source.hygiene,)
     assert not films.labelled
     train = next(p for p in source.hygiene.parts if p.part == "train")

@@ -1,0 +1,189 @@
+"""The films of a conversion: which calibrate, which set thresholds, which tell what was lost."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..profiles.datasets import DataFilm, Dataset, read_dataset, read_findings_dataset
+from ..profiles.masks import MaskDataset, MaskFilm, read_mask, read_mask_dataset
+from ..profiles.splits import refuse_overlap
+from ..runtime.errors import DataError
+from ..runtime.film import Film
+from ..runtime.images import read_film, resize
+from ..runtime.manifest import DataHygiene, Part
+from ..runtime.spec import InputSpec, ModelSpec
+from .films import ConversionFilms, FilmSet
+from .phantom_films import phantom_films
+
+if TYPE_CHECKING:
+    from ..models.training.cropping import Crop
+
+CALIBRATION_SEED = "calibration-v1"
+AnyDataset = Dataset | MaskDataset
+
+
+class AnyFilm(Protocol):
+    """What `DataFilm` and `MaskFilm` share."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def patient_key(self) -> str: ...
+
+
+F = TypeVar("F", bound=AnyFilm)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What films are gathered for.
+
+    Attributes:
+        data: a data folder; None draws phantom films.
+        calibration_films: how many set the ranges of static int8.
+        trained: the patients that trained the weights, None where unknown.
+        cropped: crops a film to its lungs, None for models that see whole films.
+    """
+
+    data: Path | None
+    calibration_films: int
+    trained: DataHygiene | None
+    cropped: "Crop | None" = None
+
+
+def gather(spec: ModelSpec, wanted: Wanted) -> ConversionFilms:
+    """Films of a data folder, or phantom films where there is none. Test parts are not read.
+
+    Raises:
+        DataError: the folder cannot be used, or has too few films in a part.
+        OverlapError: a patient is in two parts, or trained the weights and would judge them.
+    """
+    known = () if wanted.trained is None else (wanted.trained,)
+    if wanted.data is None:
+        return phantom_films(spec.input, wanted.calibration_films, known, wanted.cropped)
+    dataset = _open(spec, wanted.data)
+    _refuse_overlaps(dataset)
+    _refuse_trained(dataset, wanted.trained)
+    parts: tuple[Part, ...] = ("train", "select", "guard")
+    made = {p: _part(spec, dataset, p, wanted) for p in parts}
+    hygiene = tuple(dict.fromkeys((*known, dataset.hygiene_record())))
+    return ConversionFilms(made["train"], made["select"], made["guard"], hygiene)
+
+
+def _open(spec: ModelSpec, data: Path) -> AnyDataset:
+    if spec.task == "segmentation":
+        return read_mask_dataset(data)
+    labels = spec.output("logits").labels
+    return (read_findings_dataset if spec.task == "findings" else read_dataset)(data, labels)
+
+
+def _part(spec: ModelSpec, dataset: AnyDataset, part: Part, wanted: Wanted) -> FilmSet:
+    films: Sequence[Any] = dataset.part(part).films
+    if part == "train":
+        films = draw_calibration(films, wanted.calibration_films)
+    _refuse_too_few(spec, dataset.name, part, films)
+    truth_of = _truth(spec)
+    pixels, truth, patients = [], [], []
+    for film in films:
+        read: Film | None = read_film(film.path, spec.input.dicom.voi)
+        if wanted.cropped is not None and read is not None:
+            read = wanted.cropped(read)
+        if read is None:
+            continue
+        pixels.append(resize(read.pixels, spec.input))
+        truth.append(truth_of(film))
+        patients.append(film.patient_key)
+    if not pixels:
+        raise DataError(
+            f"part '{part}' of {dataset.name}: lungs were found on none of {len(films)} films; "
+            "expected frontal chest films."
+        )
+    return FilmSet(
+        data=dataset.name,
+        part=part,
+        pixels=np.stack(pixels),
+        truth=np.stack(truth),
+        patients=tuple(patients),
+        input=spec.input,
+        left_out=len(films) - len(pixels),
+    )
+
+
+def _truth(spec: ModelSpec) -> Callable[[Any], NDArray[Any]]:
+    """What is known of one film, by the model's task."""
+    if spec.task == "segmentation":
+        return _Masks(spec.input)
+    output = spec.output("logits")
+    if spec.task == "findings":
+        return lambda film: np.array([label in film.findings for label in output.labels])
+    positive = output.positive_label or output.labels[-1]
+    return lambda film: np.array(film.label == positive)
+
+
+@dataclass(frozen=True)
+class _Masks:
+    input: InputSpec
+
+    def __call__(self, film: MaskFilm) -> NDArray[np.uint8]:
+        return read_mask(film, self.input)
+
+
+def _refuse_too_few(
+    spec: ModelSpec, name: str, part: Part, films: Sequence[DataFilm | MaskFilm]
+) -> None:
+    """A part without one of a binary model's labels, or without any film, decides nothing."""
+    found = {f.label for f in films}
+    labels = set(spec.output("logits").labels) if spec.task == "classification" else found
+    if not films or found != labels:
+        raise DataError(
+            f"part '{part}' of {name} has {len(films)} films with the labels {sorted(found)}; "
+            f"expected films of {sorted(labels) or 'enough patients'}. Give a larger data folder."
+        )
+
+
+def draw_calibration(films: Sequence[F], count: int) -> tuple[F, ...]:
+    """`count` films, as many of each label, one a patient before any second.
+
+    The order comes from a hash of the path's name, so it does not change with the machine.
+    """
+    labels = sorted({f.label for f in films})
+    drawn: list[F] = []
+    for i, label in enumerate(labels):
+        share = count // len(labels) + (i < count % len(labels))
+        ordered = sorted((f for f in films if f.label == label), key=_rank)
+        seen: dict[str, int] = {}
+        turns = []
+        for position, film in enumerate(ordered):
+            turn = seen.get(film.patient_key, 0)
+            seen[film.patient_key] = turn + 1
+            turns.append((turn, position, film))
+        drawn.extend(film for _, _, film in sorted(turns, key=lambda t: t[:2])[:share])
+    return tuple(sorted(drawn, key=_rank))
+
+
+def _rank(film: AnyFilm) -> str:
+    text = f"{CALIBRATION_SEED}/{film.patient_key}/{film.path.name}"
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _refuse_overlaps(dataset: AnyDataset) -> None:
+    parts = [(p.part, p.patient_keys.split()) for p in dataset.hygiene()]
+    for i, (one, keys) in enumerate(parts):
+        for other, other_keys in parts[i + 1 :]:
+            refuse_overlap(keys, other_keys, (f"part '{one}'", f"part '{other}'"))
+
+
+def _refuse_trained(dataset: AnyDataset, trained: DataHygiene | None) -> None:
+    """Thresholds and parity on films that the network learned by heart would flatter it."""
+    parts: tuple[Part, ...] = ("select", "guard")
+    for used in trained.parts if trained is not None else ():
+        for part in parts if used.part == "train" else ():
+            names = (f"the films of {dataset.name} for '{part}'", "those that trained the weights")
+            refuse_overlap(dataset.part(part).key_hashes(), used.patient_keys.split(), names)

@@ -1,0 +1,55 @@
+"""What a reader of a finished conversion should know."""
+
+import numpy as np
+
+from ..runtime.manifest import Manifest
+from ..runtime.spec import ModelSpec
+from .acceptance_films import NEAR
+from .films import PHANTOMS, ConversionFilms
+from .label_judge import decided_labels, decided_scores
+
+# Reached by the acceptance films' scores, or a note says so.
+WANTED = (0.1, 0.9)
+NEAR_FILMS = 2
+
+
+def of_films(films: ConversionFilms) -> tuple[str, ...]:
+    """What the films could not tell."""
+    notes = []
+    if not films.labelled:
+        notes.append(
+            f"calibrated and compared on {PHANTOMS}; thresholds were not set on data and "
+            "accuracy was not measured. Give --data for both."
+        )
+    if films.left_out:
+        notes.append(
+            f"{films.left_out} films were left out: no lungs were found on them, so the device "
+            "gives them no score."
+        )
+    return tuple(notes)
+
+
+def of_acceptance(spec: ModelSpec, manifest: Manifest) -> tuple[str, ...]:
+    """What the acceptance films do not reach: scores far apart, scores near a threshold."""
+    record, first = manifest.acceptance, manifest.artifacts[0].id
+    if record is None or spec.task == "segmentation":
+        return ()
+    values = [e.values for f in record.films for e in f.expected if e.artifact == first]
+    scores = decided_scores(spec, np.array(values, np.float32))
+    thresholds = {t.label: t.value for t in manifest.thresholds if t.artifact == first}
+    limits = np.array([thresholds[label] for label in decided_labels(spec)])
+    low, high = float(scores.min()), float(scores.max())
+    near = int((np.abs(scores - limits) <= NEAR).any(axis=1).sum())
+    notes = []
+    if low > WANTED[0] or high < WANTED[1]:
+        notes.append(
+            f"scores of the acceptance films reach from {low:.3f} to {high:.3f}; "
+            "the network tells phantom films no farther apart."
+        )
+    if near < NEAR_FILMS:
+        notes.append(
+            f"{near} of {len(values)} acceptance films score within {NEAR} of a threshold, "
+            f"{NEAR_FILMS} wanted: on a device their raw scores are compared, but hardly a "
+            "decision near the threshold."
+        )
+    return tuple(notes)

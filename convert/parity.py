@@ -1,0 +1,63 @@
+"""When an artifact is the model that it claims to be, and what the manifest says of it."""
+
+import math
+from dataclasses import dataclass
+
+from ..runtime.errors import ParityError
+from ..runtime.manifest import Accuracy, MaskAccuracy, Parity, Precision, Threshold
+from ..runtime.spec import Task
+
+FP32_TOLERANCE = 1e-3
+# The last digits of a difference of two float32 numbers carry nothing.
+DIGITS = 9
+NOT_SET = "not set on data: 0.5"
+FROM_CARD = "not set on data: the threshold of the weights' card"
+# Decisions that must be equal where nobody asks for another share. A small lesion's mask falls
+# below Dice 0.9 when its outline moves by one pixel.
+MIN_AGREEMENT: dict[Task, float] = {"segmentation": 0.7}
+USUAL_AGREEMENT = 0.9
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the manifest says of one artifact in one compute precision."""
+
+    parity: Parity
+    thresholds: tuple[Threshold, ...]
+    accuracy: tuple[Accuracy, ...] = ()
+    masks: tuple[MaskAccuracy, ...] = ()
+
+
+def usual_agreement(task: Task) -> float:
+    """The share of equal decisions that an artifact must reach."""
+    return MIN_AGREEMENT.get(task, USUAL_AGREEMENT)
+
+
+def refuse_disparity(
+    artifact_id: str, precision: Precision, parity: Parity, min_agreement: float
+) -> None:
+    """Stop where an artifact is not the model that it claims to be.
+
+    Raises:
+        ParityError: FP32 farther than 1e-3 from the source, scores that are no numbers, or too
+            few equal decisions.
+    """
+    found = parity.max_abs_difference
+    if precision == "fp32" and not found <= FP32_TOLERANCE:
+        raise ParityError(
+            f"artifact {artifact_id}: raw scores differ from the source model's by {found:.3g} on "
+            f"{parity.n_films} films of {parity.data}, tolerance {FP32_TOLERANCE:g}. It was not "
+            "written; look for an operation that this format computes otherwise."
+        )
+    if not math.isfinite(found):
+        raise ParityError(
+            f"artifact {artifact_id}: some raw scores are not finite numbers on {parity.n_films} "
+            f"films of {parity.data}. It was not written; leave this precision out."
+        )
+    if not parity.decision_agreement >= min_agreement:
+        raise ParityError(
+            f"artifact {artifact_id}: {parity.decision_flips} decisions on {parity.n_films} films "
+            f"of {parity.data} differ from the source model's, agreement "
+            f"{parity.decision_agreement:.3f}, at least {min_agreement:g} expected. It was not "
+            "written; calibrate on more and more varied films, or leave this precision out."
+        )

@@ -1,0 +1,171 @@
+"""Bundles put together to a pipeline: its manifest, and its members' whole bundles beside it."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..runtime.bundle import MANIFEST, MEMBERS, Bundle, load
+from ..runtime.errors import BundleError, ConversionError
+from ..runtime.files import folder_atomic, sha256_file
+from ..runtime.lungs import CropRule
+from ..runtime.manifest import (
+    SCHEMA,
+    DataHygiene,
+    DiscrepancyRule,
+    Manifest,
+    Member,
+    PipelineRules,
+    Threshold,
+)
+from ..runtime.records import dump_bytes
+
+# From which distance of the score to its threshold a contrary first opinion is a notice, and a
+# warning; and how many findings of one side alone.
+DISCREPANCY = DiscrepancyRule(
+    margin_notice=0.1, margin_warning=0.25, findings_notice=1, findings_warning=2
+)
+# The members of each kind that the pipeline's answer, intended use and version come from.
+DECIDING = {"on-lungs": "classifier", "cascade": "first", "ensemble": "member"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A pipeline before it is written.
+
+    Attributes:
+        members: (role, folder of the member's bundle).
+        thresholds: of an ensemble, one a decided label; () for others.
+    """
+
+    name: str
+    rules: PipelineRules
+    members: tuple[tuple[str, Path], ...]
+    thresholds: tuple[Threshold, ...] = ()
+
+
+@dataclass(frozen=True)
+class Written:
+    """A pipeline's folder; `unchanged`: it was there already with the same bytes."""
+
+    folder: Path
+    manifest: Manifest
+    unchanged: bool
+
+
+def on_lungs(name: str, lungs: Path, classifier: Path) -> Plan:
+    """Lungs, crop, classifier."""
+    rules = PipelineRules("on-lungs", CropRule(), None, None)
+    return Plan(name, rules, (("lungs", lungs), ("classifier", classifier)))
+
+
+def cascade(name: str, first: Path, second: Path) -> Plan:
+    """The second runs only where the first says positive."""
+    rules = PipelineRules("cascade", None, DISCREPANCY, None)
+    return Plan(name, rules, (("first", first), ("second", second)))
+
+
+def ensemble(name: str, members: tuple[Path, ...], thresholds: tuple[Threshold, ...]) -> Plan:
+    """The mean of the members' probabilities against thresholds of its own."""
+    one = thresholds[0] if len(thresholds) == 1 else None
+    rules = PipelineRules("ensemble", None, None, one)
+    return Plan(name, rules, tuple(("member", m) for m in members), thresholds)
+
+
+def write_pipeline(plan: Plan, out: Path) -> Written:
+    """Write OUT/NAME with bundle.json and members/, or leave it where all is there already.
+
+    Raises:
+        SchemaError: a member is no bundle, or the members do not fit together.
+        IntegrityError: a file of a member was changed.
+        ConversionError: two members of one name, or a member is the pipeline itself.
+        OutputError: `out` cannot be written.
+    """
+    bundles = [(role, load(folder)) for role, folder in plan.members]
+    names = [b.manifest.name for _, b in bundles]
+    if len(set(names)) != len(names) or plan.name in names:
+        raise ConversionError(
+            f"pipeline '{plan.name}' would have the members {', '.join(names)}; expected members "
+            "of different names, none of them its own. Give another --name."
+        )
+    for _, bundle in bundles:
+        bundle.check_all()
+    manifest = _manifest(plan, bundles)
+    folder = out / plan.name
+    if _is_there(folder, manifest, bundles):
+        return Written(folder, manifest, True)
+    with folder_atomic(folder) as work:
+        (work / MANIFEST).write_bytes(dump_bytes(manifest))
+        for _, bundle in bundles:
+            for path in _files(bundle):
+                _place(bundle.folder / path, work / MEMBERS / bundle.manifest.name / path)
+        load(work).models()
+    return Written(folder, manifest, False)
+
+
+def _manifest(plan: Plan, bundles: list[tuple[str, Bundle]]) -> Manifest:
+    deciding = next(b for role, b in bundles if role == DECIDING[plan.rules.kind]).manifest
+    return Manifest(
+        schema=SCHEMA,
+        kind="pipeline",
+        name=plan.name,
+        version=deciding.version,
+        task=deciding.task,
+        licence=deciding.licence,
+        intended_use=deciding.intended_use,
+        provenance=None,
+        input=None,
+        outputs=(),
+        explanation=None,
+        head=None,
+        thresholds=plan.thresholds if plan.rules.threshold is None else (),
+        defaults={},
+        artifacts=(),
+        acceptance=None,
+        data=_hygiene(bundles),
+        members=tuple(Member(role, b.manifest.name, b.id) for role, b in bundles),
+        pipeline=plan.rules,
+    )
+
+
+def _hygiene(bundles: list[tuple[str, Bundle]]) -> tuple[DataHygiene, ...]:
+    """The members' records, each once."""
+    records = (h for _, b in bundles for _, model in b.models() for h in model.manifest.data)
+    return tuple(dict.fromkeys(records))
+
+
+def _files(bundle: Bundle) -> Iterator[str]:
+    """Paths of all files that a bundle and its members consist of; measurements are none."""
+    yield MANIFEST
+    manifest = bundle.manifest
+    for artifact in manifest.artifacts:
+        yield from (f.path for g in artifact.graphs for f in g.files)
+    if manifest.acceptance is not None:
+        yield from (film.file.path for film in manifest.acceptance.films)
+    for member, inner in bundle.members():
+        yield from (f"{MEMBERS}/{member.name}/{path}" for path in _files(inner))
+
+
+def _place(source: Path, target: Path) -> None:
+    """A second name for the same file where the disk allows, else a copy."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _is_there(folder: Path, manifest: Manifest, bundles: list[tuple[str, Bundle]]) -> bool:
+    with suppress(OSError, BundleError):
+        if (folder / MANIFEST).read_bytes() != dump_bytes(manifest):
+            return False
+        load(folder).check_all()
+        pairs = (
+            (bundle.folder / path, folder / MEMBERS / bundle.manifest.name / path)
+            for _, bundle in bundles
+            for path in _files(bundle)
+        )
+        return all(t.is_file() and sha256_file(s) == sha256_file(t) for s, t in pairs)
+    return False

@@ -1,0 +1,113 @@
+"""The pipelines of the zoo: NAME-on-lungs of every chest classifier, and the pneumonia cascade."""
+
+from dataclasses import replace
+
+from ..models import lungs, zoo
+from ..models.chest import LUNG_CROP, ON_LUNGS
+from . import pipeline_bundles as bundles
+from .conversion import convert_model
+from .options import Conversion, ConvertOptions, Progress
+from .zoo_source import load_source
+
+# name -> (first, second)
+CASCADES = {"pneumonia-cascade": ("resnet50-224" + ON_LUNGS, "pneumonia-type-224" + ON_LUNGS)}
+
+
+def on_lungs_names() -> tuple[str, ...]:
+    """The default form of every chest classifier."""
+    return tuple(name + ON_LUNGS for name in zoo.chest_names())
+
+
+def default_names() -> tuple[str, ...]:
+    """What the zoo converts to: chest classifiers on lungs, everything else as it is, cascades."""
+    chest = zoo.chest_names()
+    others = tuple(name for name in zoo.names() if name not in chest)
+    return (*on_lungs_names(), *others, *CASCADES)
+
+
+def is_pipeline(name: str) -> bool:
+    """Whether the zoo makes a pipeline of that name."""
+    return name in CASCADES or (
+        name.endswith(ON_LUNGS) and name.removesuffix(ON_LUNGS) in zoo.chest_names()
+    )
+
+
+def members_of(name: str) -> tuple[str, ...]:
+    """The models that a pipeline of the zoo is made of, each once; of a model itself."""
+    if name in CASCADES:
+        inner = (model for member in CASCADES[name] for model in members_of(member))
+        return tuple(dict.fromkeys(inner))
+    if is_pipeline(name):
+        return (lungs.NAME, name.removesuffix(ON_LUNGS) + LUNG_CROP)
+    return (name,)
+
+
+def convert_named(
+    name: str, options: ConvertOptions, progress: Progress | None = None
+) -> Conversion:
+    """Convert a model or a pipeline of the zoo; members become bundles in `options.out` too.
+
+    Raises:
+        UnknownModelError: the zoo has no such name.
+        WeightsMissingError: no weights.
+        CheckpointError: the weights or their card are of another model.
+        Also what `convert_model` raises.
+    """
+    return _convert(name, options, _Share(progress, len(members_of(name))))
+
+
+class _Share:
+    """The progress of each member as a share of the whole."""
+
+    def __init__(self, progress: Progress | None, members: int) -> None:
+        self._progress, self._members = progress, members
+        self._done: dict[str, Conversion] = {}
+
+    def model(self, name: str, options: ConvertOptions) -> Conversion:
+        """Convert a model, once."""
+        if name not in self._done:
+            before = len(self._done)
+            source = load_source(name, options.weights)
+
+            def told(what: str, step: int, steps: int) -> None:
+                if self._progress is not None:
+                    words = what if self._members == 1 else f"{name}: {what}"
+                    self._progress(words, before * steps + step, self._members * steps)
+
+            self._done[name] = convert_model(source, options, told)
+        return self._done[name]
+
+
+def _convert(name: str, options: ConvertOptions, share: _Share) -> Conversion:
+    if not is_pipeline(name):
+        return share.model(name, options)
+    if name in CASCADES:
+        inner = tuple(_convert(member, options, share) for member in CASCADES[name])
+        plan = bundles.cascade(name, *(c.folder for c in inner))
+    else:
+        classifier = name.removesuffix(ON_LUNGS) + LUNG_CROP
+        # The data that is asked for is the classifier's; the lungs have theirs.
+        theirs = replace(options, data=None)
+        inner = (share.model(lungs.NAME, theirs), share.model(classifier, options))
+        plan = bundles.on_lungs(name, *(c.folder for c in inner))
+    written = bundles.write_pipeline(plan, options.out)
+    return joined(written, inner)
+
+
+def joined(written: bundles.Written, members: tuple[Conversion, ...]) -> Conversion:
+    """A pipeline's conversion from those of its members."""
+
+    def notes(one: Conversion) -> tuple[str, ...]:
+        return tuple(f"{one.manifest.name}: {note}" for note in one.notes)
+
+    models = tuple({m.manifest.name: m for c in members for m in c.models}.values())
+    return Conversion(
+        folder=written.folder,
+        manifest=written.manifest,
+        unchanged=written.unchanged and all(m.unchanged for m in members),
+        made=tuple(f"{m.manifest.name}: {step}" for m in models for step in m.made),
+        reused=tuple(f"{m.manifest.name}: {step}" for m in models for step in m.reused),
+        notes=tuple(note for m in models for note in notes(m)),
+        failed=tuple(f for m in models for f in m.failed),
+        members=members,
+    )

@@ -1,0 +1,132 @@
+"""The steps of one conversion: each is reused from the cache or made in a child process."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..runtime.errors import ConversionError
+from ..runtime.files import sha256_bytes
+from ..runtime.manifest import Threshold
+from . import acceptance, acceptance_films
+from .cache import WorkCache, key_of
+from .data_choice import fitting
+from .exporting import make
+from .films import ConversionFilms
+from .gathering import Wanted, gather
+from .isolated import call
+from .judging import Judge, judge_for
+from .options import ConvertOptions
+from .parity import Comparison
+from .recipes import REVISION, Export, Recipe, tool_versions
+from .running import Runnable
+from .source import Source
+
+if TYPE_CHECKING:
+    from ..models.training.cropping import Crop
+
+CACHE = ".cache"
+
+
+class Steps:
+    """What is done with one source; `cache` knows what was made and what reused."""
+
+    def __init__(self, source: Source, options: ConvertOptions, scratch: Path) -> None:
+        """`scratch`: an empty folder that lives as long as the conversion."""
+        self._source, self._spec, self._options = source, source.spec, options
+        self._scratch = scratch
+        self._exports: dict[Recipe, Export | ConversionError] = {}
+        self.cache = WorkCache(options.out / CACHE, options.force)
+
+    @cached_property
+    def films(self) -> ConversionFilms:
+        """Calibration, select and guard."""
+        options, trained = self._options, self._source.hygiene
+        data = options.data or fitting(self._spec, trained, options.folders)
+        wanted = Wanted(data, options.calibration_films, trained, self._cropped)
+        return gather(self._spec, wanted)
+
+    @cached_property
+    def _cropped(self) -> "Crop | None":
+        if self._spec.input.region != "lungs":
+            return None
+        from ..models.training.cropping import lung_cropper
+
+        return lung_cropper(self._options.weights)
+
+    @cached_property
+    def _judge(self) -> Judge:
+        return judge_for(self._source, self.films, self._scratch)
+
+    def _key(self, step: str, recipe: Recipe, *parts: object) -> str:
+        tools = tool_versions((recipe.format,))
+        return key_of(step, REVISION, recipe, tools, self._spec, self._source.code_sha256, *parts)
+
+    def export(self, recipe: Recipe) -> Export:
+        """Made once; other recipes may start from it.
+
+        Raises:
+            ConversionError: a converter failed; asked again, it fails with the same words.
+        """
+        if recipe not in self._exports:
+            try:
+                self._exports[recipe] = self._export(recipe)
+            except ConversionError as err:
+                self._exports[recipe] = err
+        found = self._exports[recipe]
+        if isinstance(found, ConversionError):
+            raise found
+        return found
+
+    def _export(self, recipe: Recipe) -> Export:
+        films = self.films.calibration
+        calibrated = films.sha256 if recipe.precision == "int8" else None
+        key = self._key("export", recipe, self._source.weights_sha256, calibrated)
+        return self.cache.export(
+            f"export {recipe.artifact_id}",
+            key,
+            lambda: make(recipe, self._source, films, self.export),
+        )
+
+    def compare(self, recipe: Recipe, ready: Runnable) -> Comparison:
+        """Thresholds on select, parity and accuracy on guard."""
+        key = self._key(
+            "compare",
+            recipe,
+            ready.graph,
+            self._source.weights_sha256,
+            dict(self._source.thresholds),
+            [f.sha256 for f in (self.films.select, self.films.guard)],
+        )
+        step = f"compare {recipe.artifact_id}"
+        return self.cache.record(step, key, Comparison, lambda: self._judge.compare(ready))
+
+    def acceptance_films(
+        self, recipe: Recipe, ready: Runnable, thresholds: tuple[Threshold, ...]
+    ) -> Export:
+        """Phantoms as PNG, chosen by what the artifact answers."""
+        values = [t.value for t in thresholds]
+        key = self._key("films", recipe, ready.graph, values if len(values) > 1 else values[0])
+
+        def work() -> Export:
+            pool = acceptance_films.phantom_pool(self._spec.input, self._cropped)
+            return call(acceptance_films.choose, ready, self._spec, thresholds, pool)
+
+        return self.cache.export("acceptance films", key, work)
+
+    def answers(
+        self, recipe: Recipe, ready: Runnable, asked: acceptance.Questions
+    ) -> acceptance.Answers:
+        """What the artifact says of the acceptance films, and the band."""
+
+        def work() -> acceptance.Answers:
+            older = acceptance.OLDER_INSTRUCTIONS if recipe.format == "openvino" else ()
+            others = tuple(
+                call(acceptance.answers_of_older, ready, self._spec, asked, name) for name in older
+            )
+            return call(acceptance.answers, ready, self._spec, asked, others)
+
+        png = [sha256_bytes(p) for p in asked.png]
+        mask = [asked.threshold] if self._spec.task == "segmentation" else []
+        key = self._key("answers", recipe, ready.graph, png, *mask)
+        step = f"acceptance {recipe.artifact_id}"
+        return self.cache.record(step, key, acceptance.Answers, work)
