@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_bundles as tiny
 
 from clinicedge.runtime.bundle import Bundle
 from clinicedge.runtime.choices import machine_id
@@ -54,6 +56,25 @@ def test_answers_outside_the_tolerance_fail(ce: Command, bundle: Bundle) -> None
     ran = ce("verify", bundle.folder)
     assert ran.code == 1
     assert "scores differ by" in ran.out
+
+
+def test_all_members_of_a_pipeline_are_checked(ce: Command, tmp_path: Path) -> None:
+    classifier = tiny.binary(tmp_path / "c", "tiny-lung-crop", tiny.Scores(region="lungs"))
+    bundle = tiny.on_lungs(tmp_path / "p", classifier, tiny.masks(tmp_path / "l"))
+    ran = ce("verify", bundle.folder)
+    assert ran.code == 0
+    assert ran.out.strip().endswith("passed")
+    rows = json.loads(ce("verify", bundle.folder, "--json").out)["artifacts"]
+    assert [(r["member"], r["acceptance"]) for r in rows] == [
+        ("lungs", "passed"),
+        ("classifier", "passed"),
+    ]
+    assert "tuned classifier: no" in ce("doctor", bundle.folder).out
+    (bundle.folder / "members/tiny-lungs/bundle.json").unlink()
+    ran = ce("verify", bundle.folder)
+    assert ran.code == 1
+    assert "names the member 'tiny-lungs' (lungs)" in " ".join(ran.out.split())
+    assert ce("doctor", bundle.folder).code == 1
 
 
 def test_no_bundle_is_refused(ce: Command, tmp_path: object) -> None:

@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_bundles as tiny
 from PIL import Image
 
 from clinicedge.runtime import CAUTION, read_film
 from clinicedge.runtime.bundle import Bundle
+from clinicedge.runtime.classifier import as_classifier
+from clinicedge.runtime.manifest import DiscrepancyRule, PipelineRules
+from clinicedge.runtime.phantom import encode_png
+from clinicedge.runtime.predictions_json import prediction_json
 
 Command = Callable[..., Any]
 
@@ -28,8 +33,12 @@ def test_json_is_the_predictors_own_answer(ce: Command, bundle: Bundle, film: Pa
         "predict", bundle.folder, film, "--precision", "onnx/int8-static", "--threads", 1, "--json"
     )
     document = json.loads(ran.out)
-    expected = bundle.predictor(precision="onnx/int8-static", threads=1).predict(read_film(film))
+    predictor = as_classifier(bundle.predictor(precision="onnx/int8-static", threads=1))
+    expected = predictor.predict(read_film(film))
     (answer,) = document["films"]
+    assert answer["prediction"] == prediction_json(expected) | {
+        "timing": answer["prediction"]["timing"]
+    }
     assert answer["prediction"]["score"] == expected.score
     assert answer["prediction"]["positive"] == expected.positive
     assert answer["prediction"]["threshold"] == expected.threshold
@@ -129,3 +138,95 @@ def test_a_changed_artifact_byte_is_refused(ce: Command, bundle: Bundle, film: P
     ran = ce("predict", bundle.folder, film, "--precision", "onnx/int8-static")
     assert ran.code == 2
     assert "was changed after conversion" in ran.err
+
+
+@pytest.fixture
+def cascade(tmp_path: Path) -> Bundle:
+    crop = tiny.Scores(region="lungs")
+    first = tiny.on_lungs(
+        tmp_path / "first",
+        tiny.binary(tmp_path / "crop", "tiny-lung-crop", crop),
+        tiny.masks(tmp_path / "lungs"),
+    )
+    second = tiny.findings(tmp_path / "second")
+    rules = PipelineRules("cascade", None, DiscrepancyRule(0.1, 0.2, 1, 2), None)
+    members = [("first", first), ("second", second)]
+    return tiny.pipeline(tmp_path / "cascade", "tiny-cascade", rules, members)
+
+
+def write_film(path: Path, lungs: int, outside: int = 0) -> Path:
+    path.write_bytes(encode_png(tiny.chest(lungs, outside)))
+    return path
+
+
+def test_a_cascade_tells_its_findings_and_its_members(
+    ce: Command, cascade: Bundle, tmp_path: Path
+) -> None:
+    ill = write_film(tmp_path / "ill.png", 250, 100)
+    well = write_film(tmp_path / "well.png", 180)
+    black = write_film(tmp_path / "black.png", 0)
+    ran = ce("predict", cascade.folder, ill, well, black, "--threads", 1)
+    assert ran.code == 2
+    assert "PNEUMONIA; BACTERIAL 0." in ran.out
+    assert "NORMAL" in ran.out
+    assert "refused: no lungs found" in ran.out
+    assert "second: tiny-findings onnx/fp32 in onnxruntime" in ran.out
+    seen = json.loads(ce("predict", cascade.folder, ill, well, black, "--json").out)["films"]
+    assert [f.get("prediction", {}).get("kind") for f in seen] == ["cascade", "cascade", None]
+    assert seen[0]["prediction"]["second"]["main"] == "BACTERIAL"
+    assert seen[1]["prediction"]["second"] is None
+    assert seen[2]["error"]["kind"] == "NoLungsError"
+
+
+def test_findings_are_listed(ce: Command, tmp_path: Path) -> None:
+    bundle = tiny.findings(tmp_path / "b")
+    film = write_film(tmp_path / "film.png", 250, 250)
+    ran = ce("predict", bundle.folder, film)
+    assert ran.code == 0
+    assert "BACTERIAL 0." in ran.out
+    assert "the finding that stands out most" in ran.out
+
+
+def test_regions_are_told_and_drawn(ce: Command, tmp_path: Path) -> None:
+    bundle = tiny.masks(tmp_path / "b", "tiny-tumour", tiny.Mask("TUMOUR"))
+    film = write_film(tmp_path / "film.png", 220)
+    outline = tmp_path / "pictures" / "outline.png"
+    ran = ce("predict", bundle.folder, film, "--overlay", outline)
+    assert ran.code == 0
+    assert "TUMOUR: 2 regions, 33." in ran.out
+    assert "middle left" in ran.out
+    assert "outlines in" in ran.out
+    with Image.open(outline) as image:
+        assert (image.size, image.mode) == ((160, 120), "RGB")
+    dark = write_film(tmp_path / "dark.png", 0)
+    assert "no TUMOUR" in ce("predict", bundle.folder, dark).out
+    document = json.loads(ce("predict", bundle.folder, film, "--json").out)
+    (answer,) = document["films"]
+    assert len(answer["prediction"]["lesions"]) == 2
+
+
+def test_a_heat_map_lies_on_the_crop(ce: Command, cascade: Bundle, tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.png", 250, 60)
+    out = tmp_path / "map.png"
+    ran = ce("predict", cascade.folder, film, "--overlay", out, "--json")
+    told = json.loads(ran.out)["films"][0]["overlay"]
+    assert told["shows"] == "heat map"
+    assert told["crop"]["x0"] > 0
+    with Image.open(out) as image:
+        assert image.getpixel((0, 0)) == (60, 60, 60)
+
+
+def test_a_network_for_lung_crops_names_its_pipeline(ce: Command, tmp_path: Path) -> None:
+    bundle = tiny.binary(tmp_path / "b", "tiny-lung-crop", tiny.Scores(region="lungs"))
+    ran = ce("predict", bundle.folder, write_film(tmp_path / "film.png", 200), "--json")
+    assert ran.code == 2
+    (answer,) = json.loads(ran.out)["films"]
+    assert answer["error"]["kind"] == "WholeFilmError"
+    assert "Use the pipeline 'tiny-on-lungs'" in answer["error"]["message"]
+
+
+def test_a_pipeline_that_names_a_missing_member(ce: Command, cascade: Bundle, film: Path) -> None:
+    (cascade.folder / "members/tiny-findings/bundle.json").unlink()
+    ran = ce("predict", cascade.folder, film)
+    assert ran.code == 2
+    assert "names the member 'tiny-findings' (second)" in ran.err

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from clinicedge.runtime import CAUTION, Bundle, Film, SessionOptions, open_session
 from clinicedge.runtime.acceptance import check_acceptance
+from clinicedge.runtime.classifier import Classifier, as_classifier
 from clinicedge.runtime.engines import engines, require
 from clinicedge.runtime.errors import (
     AcceptanceError,
@@ -28,8 +29,12 @@ from clinicedge.runtime.predictor import probabilities
 from clinicedge.runtime.spec import OutputSpec
 
 
+def classifier(bundle: Bundle, threads: int = 0) -> Classifier:
+    return as_classifier(bundle.predictor(threads=threads))
+
+
 def test_a_prediction_carries_all_that_the_page_must_show(handmade: Bundle, film: Film) -> None:
-    answer = handmade.predictor(threads=1).predict(film)
+    answer = classifier(handmade, 1).predict(film)
     assert answer.positive == (answer.score >= answer.threshold)
     assert answer.label == ("PNEUMONIA" if answer.positive else "NORMAL")
     assert dict(answer.probabilities)["PNEUMONIA"] == answer.score
@@ -42,7 +47,7 @@ def test_a_prediction_carries_all_that_the_page_must_show(handmade: Bundle, film
 
 
 def test_the_score_is_the_networks(handmade: Bundle, film: Film) -> None:
-    predictor = handmade.predictor()
+    predictor = classifier(handmade)
     outputs = predictor.run(film)
     head = handmade.manifest.head
     assert head is not None
@@ -56,10 +61,10 @@ def test_the_score_is_the_networks(handmade: Bundle, film: Film) -> None:
 def test_a_score_at_the_threshold_is_positive(
     handmade: Bundle, film: Film, rewrite: Callable[..., Bundle]
 ) -> None:
-    score = handmade.predictor().predict(film).score
+    score = classifier(handmade).predict(film).score
     at = replace(handmade.manifest.thresholds[0], value=score)
     bundle = rewrite(handmade, thresholds=(at,), acceptance=handmade.manifest.acceptance)
-    assert bundle.predictor().predict(film).positive
+    assert classifier(bundle).predict(film).positive
 
 
 def test_boxes_are_refused(handmade: Bundle, film: Film) -> None:
@@ -253,5 +258,5 @@ def test_the_tensor_is_the_recorded_one(handmade: Bundle) -> None:
     acceptance = handmade.manifest.acceptance
     assert acceptance is not None
     film = read_film(handmade.folder / acceptance.films[0].file.path)
-    tensor = handmade.predictor().tensor(film)
+    tensor = classifier(handmade).tensor(film)
     assert hashlib.sha256(tensor.tobytes()).hexdigest() == acceptance.films[0].tensor_sha256
