@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from ..profiles.audit_bundle import AuditReport
     from ..profiles.evaluation import (
         ArtifactFigures,
         ArtifactMasks,
         EvaluationReport,
         PartFigures,
+        Question,
         Wanted,
     )
     from ..runtime import Bundle
@@ -58,6 +60,20 @@ def run(
     keep: Annotated[
         bool, typer.Option(help="Store the figures in the bundle's measurements folder.")
     ] = True,
+    shortcut_audit: Annotated[
+        bool,
+        typer.Option(
+            "--shortcut-audit",
+            help="Instead: AUC with the lungs, or all but the lungs, hidden. One artifact.",
+        ),
+    ] = False,
+    masks: Annotated[
+        Path | None, typer.Option(help="Folder of true lung masks for the audit.")
+    ] = None,
+    lungs: Annotated[
+        Path | None,
+        typer.Option(help="Bundle that draws lungs for the audit, where there are no masks."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure accuracy of every artifact on a data folder.
@@ -72,6 +88,7 @@ def run(
     Examples:
         clinicedge evaluate BUNDLE --data films/
         clinicedge evaluate BUNDLE --data kermany224 --part test --json
+        clinicedge evaluate BUNDLE --data kermany224 --shortcut-audit --masks lungmasks
     """
     from ..profiles.evaluate import evaluate
     from ..profiles.evaluation import Question
@@ -80,6 +97,10 @@ def run(
 
     opened = load(bundle)
     question = Question(_parts(part), tuple(artifact or ()), threads)
+    if shortcut_audit:
+        audited = _audit(opened, _folder(data), question, (masks, lungs), keep)
+        print_json(audited) if as_json else _print_audit(audited)
+        return
     with progress_bar() as progress:
         report = evaluate(opened, _folder(data), question, progress)
     if as_json:
@@ -91,6 +112,56 @@ def run(
             print(f"not evaluated: {skipped.artifact}: {skipped.reason}")
     if keep:
         _keep(opened, report)
+
+
+def _audit(
+    bundle: "Bundle",
+    data: Path,
+    question: "Question",
+    sources: tuple[Path | None, Path | None],
+    keep: bool,
+) -> "AuditReport":
+    from ..profiles.audit_bundle import audit_bundle, keep_audit
+    from ..profiles.lung_masks import FoundLungs, LungMasks, TrueLungs, own_lungs
+    from ..runtime import load
+    from ..runtime.errors import OutputError
+    from .printing import progress_bar
+
+    masks, lungs = sources
+    found: LungMasks
+    if masks is not None:
+        found = TrueLungs(_folder(masks))
+    else:
+        found = FoundLungs(load(lungs)) if lungs is not None else own_lungs(bundle)
+    with progress_bar() as progress:
+        report = audit_bundle(bundle, data, question, found, progress)
+    if keep:
+        try:
+            keep_audit(bundle, report)
+        except OutputError as err:
+            typer.echo(f"note: the figures were not stored: {err}", err=True)
+    return report
+
+
+def _print_audit(report: "AuditReport") -> None:
+    from .printing import print_table
+
+    for part in report.parts:
+        figures = part.figures
+        print_table(
+            f"{report.model} ({report.ran.artifact}) on {report.data}, part {part.part}: "
+            f"{figures.n_films} films, {figures.n_positive} positive, {part.without_lungs} left "
+            "out without lungs",
+            ("view", ">AUC", ">no score"),
+            [
+                (v.view, _share(v.auc) if v.auc else "not measured", str(v.no_score))
+                for v in figures.views
+            ],
+        )
+        inside = figures.peaks_inside
+        said = f"{_percent(inside)} of {inside.n} positive films" if inside else "not measured"
+        print(f"the explanation peaks inside the lungs: {said}; flat maps: {figures.flat_maps}")
+    print(f"lungs: {report.lungs}; hidden behind {report.fill}; {report.how}.")
 
 
 def _parts(asked: list[str] | None) -> "tuple[Wanted, ...]":

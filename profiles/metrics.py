@@ -67,6 +67,25 @@ def evaluate_binary(
     )
 
 
+def area_with_interval(
+    scores: ArrayLike, positives: ArrayLike, patients: Sequence[str]
+) -> Figure:
+    """`area_under_curve` with its interval from resampling patients.
+
+    Raises:
+        DataError: the lengths differ, a score is not finite, or one class has no film.
+    """
+    score, positive = _checked(scores, positives)
+    if len(patients) != len(score) or positive.all() or not positive.any():
+        raise DataError(
+            f"{len(score)} scores, {len(patients)} patients, {int(positive.sum())} positive films; "
+            "expected as many, and films of both labels."
+        )
+    _, cluster = np.unique(np.asarray(patients), return_inverse=True)
+    cluster = cluster.reshape(-1)
+    return _auc(score, positive, cluster, _draw_patients(int(cluster.max()) + 1))
+
+
 def area_under_curve(scores: ArrayLike, positives: ArrayLike) -> float:
     """Chance that a positive film scores higher than a negative one; a tie counts one half.
 
