@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..runtime.manifest import Figure
 
 COLUMNS = ("artifact", "compute", ">threshold", ">accuracy", ">sensitivity", ">specificity", ">AUC")
-NO_SCORE = (">no score", ">accuracy, no score as wrong")
+NO_SCORE = (">no score", ">accuracy of all")
 MASK_COLUMNS = (
     "artifact",
     "compute",
@@ -207,6 +207,8 @@ def _print_part(report: "EvaluationReport", part: "PartFigures") -> None:
         print_table(
             f"{title}; {label}" if label else title, columns, [_row(row, gaps) for row in rows]
         )
+        if gaps:
+            print("accuracy of all: films without a score count as wrong.")
     if part.masks:
         print_table(title, (*MASK_COLUMNS, flips), [_mask_row(row) for row in part.masks])
         print("Dice and IoU: mean over films with a mask; the other figures over all pixels.")

@@ -68,7 +68,7 @@ def test_films_without_lungs_have_a_column(ce: Command, tmp_path: Path, data: Pa
     classifier = binary(tmp_path / "c", "tiny-lung-crop", Scores(region="lungs"))
     folder = on_lungs(tmp_path / "p", classifier, lungs).folder
     ran = ce("evaluate", folder, "--data", data)
-    assert "accuracy, no score as wrong" in ran.out
+    assert "without a score count as wrong" in ran.out
     answered = json.loads(ce("evaluate", folder, "--data", data, "--json").out)
     assert answered["parts"][0]["rows"][0]["no_score"] == 1
     ran = ce("evaluate", classifier.folder, "--data", data)
