@@ -5,10 +5,10 @@ key alone, so films added later fall where their patient already is.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from ..runtime.errors import OverlapError
+from ..runtime.errors import DataError, OverlapError
 from ..runtime.manifest import Part
 
 OfficialPart = Literal["train", "test"]
@@ -18,6 +18,7 @@ SPLIT_RULE = (
 )
 _BOUNDS: tuple[tuple[int, Part], ...] = ((7600, "train"), (8400, "select"), (9200, "guard"))
 _SHOWN = 5
+By = Literal["image", "patient"]
 
 
 def patient_key(origin: str, official_part: OfficialPart, patient: str) -> str:
@@ -61,3 +62,47 @@ def refuse_overlap(one: Iterable[str], other: Iterable[str], names: tuple[str, s
             f"{', '.join(shared[:_SHOWN])}{more}. Figures would be inflated; expected none. "
             "Split by patient."
         )
+
+
+def shuffled_parts(
+    films: Sequence[str], patients: Sequence[str], scheme: tuple[int, int, int], seed: int, by: By
+) -> tuple[Part, ...]:
+    """A part for each film by a shuffle, as publications split; for comparing with them alone.
+
+    Films, or patients with all their films, are put into the order of a hash of `seed` and their
+    name; the first so many percent of the films train, the next select, the rest test. By
+    patient, the one in whom a share is reached still belongs to the part before it.
+
+    Args:
+        films, patients: N names each; a film's name occurs once.
+        scheme: percent of train, select and test, together 100.
+
+    Raises:
+        DataError: lengths differ, a film occurs twice, or the scheme is none.
+    """
+    if len(films) != len(patients) or len(set(films)) != len(films):
+        raise DataError(
+            f"{len(films)} films, {len(set(films))} of them different, and {len(patients)} "
+            "patients; expected as many, each film once."
+        )
+    if sum(scheme) != 100 or min(scheme) < 0:
+        raise DataError(f"scheme {scheme}; expected three percentages that make 100.")
+    names = films if by == "image" else patients
+    held: dict[str, list[int]] = {}
+    for number, name in enumerate(names):
+        held.setdefault(name, []).append(number)
+    parts: list[Part] = ["test"] * len(films)
+    bounds = (scheme[0] * len(films), (scheme[0] + scheme[1]) * len(films))
+    given = 0
+    for name in sorted(held, key=lambda n: _shuffled(seed, n)):
+        part: Part = "test"
+        if 100 * given < bounds[1]:
+            part = "train" if 100 * given < bounds[0] else "select"
+        for number in held[name]:
+            parts[number] = part
+        given += len(held[name])
+    return tuple(parts)
+
+
+def _shuffled(seed: int, name: str) -> bytes:
+    return hashlib.sha256(f"shuffle {seed}\t{name}".encode()).digest()

@@ -12,8 +12,9 @@ from clinicedge.profiles.splits import (
     part_of,
     patient_key,
     refuse_overlap,
+    shuffled_parts,
 )
-from clinicedge.runtime.errors import OverlapError
+from clinicedge.runtime.errors import DataError, OverlapError
 
 
 def test_known_patients_stay_where_they_are() -> None:
@@ -67,3 +68,48 @@ def test_a_refusal_names_five_patients_and_counts_them() -> None:
 
 def test_disjoint_sets_pass() -> None:
     refuse_overlap(["a"], ["b"], ("train", "test"))
+
+
+SCHEMES = ((80, 10, 10), (70, 15, 15), (60, 20, 20))
+
+
+@given(
+    st.lists(st.integers(0, 30), min_size=1, max_size=120),
+    st.sampled_from(SCHEMES),
+    st.integers(0, 5),
+)
+def test_shuffles_by_patient_keep_patients_together(
+    owners: list[int], scheme: tuple[int, int, int], seed: int
+) -> None:
+    films = [f"f{n}" for n in range(len(owners))]
+    patients = [f"p{n}" for n in owners]
+    parts = shuffled_parts(films, patients, scheme, seed, "patient")
+    assert len(parts) == len(films)
+    assert len({(p, part) for p, part in zip(patients, parts, strict=True)}) == len(set(patients))
+    largest = max(patients.count(p) for p in patients)
+    share = scheme[0] * len(films) / 100
+    assert share <= parts.count("train") < share + largest
+    turned = shuffled_parts(films[::-1], patients[::-1], scheme, seed, "patient")
+    assert turned[::-1] == parts
+
+
+@given(st.integers(10, 300), st.sampled_from(SCHEMES), st.integers(0, 5))
+def test_shuffles_by_image_have_the_shares(n: int, scheme: tuple[int, int, int], seed: int) -> None:
+    films = [f"f{k}" for k in range(n)]
+    parts = shuffled_parts(films, ["one"] * n, scheme, seed, "image")
+    for part, share in zip(("train", "select", "test"), scheme, strict=True):
+        assert abs(parts.count(part) - share * n / 100) < 1  # type: ignore[arg-type]
+
+
+def test_every_seed_shuffles_otherwise_and_always_alike() -> None:
+    films = [f"f{k}" for k in range(60)]
+    drawn = [shuffled_parts(films, films, SCHEMES[0], seed, "image") for seed in range(3)]
+    assert len(set(drawn)) == 3
+    assert [k for k, part in enumerate(drawn[0]) if part == "test"] == [2, 11, 48, 54, 55, 58]
+
+
+def test_what_is_no_shuffle_is_refused() -> None:
+    with pytest.raises(DataError, match="each film once"):
+        shuffled_parts(["a", "a"], ["p", "q"], SCHEMES[0], 0, "image")
+    with pytest.raises(DataError, match="make 100"):
+        shuffled_parts(["a"], ["p"], (80, 10, 20), 0, "image")
