@@ -10,8 +10,9 @@ from PIL import Image
 
 from clinicedge.edge_server.cases import clean_name
 from clinicedge.runtime import CAUTION, decode_film, load
+from clinicedge.runtime.predictions import Classification
 
-from .conftest import Box
+from .conftest import Box, dicom_film
 
 
 def picture(data: bytes) -> Image.Image:
@@ -30,6 +31,7 @@ def test_a_film_becomes_a_case_with_the_whole_prediction(
     (prediction,) = case["predictions"]
     bundle = load(tiny_bundle)
     expected = bundle.predictor("onnxruntime", threads=1).predict(decode_film(film_png, "x.png"))
+    assert isinstance(expected, Classification)
     assert prediction["score"] == expected.score
     assert prediction["threshold"] == expected.threshold
     assert prediction["positive"] is expected.positive
@@ -61,25 +63,6 @@ def test_the_image_is_the_film_as_read(shared_box: Box, film_png: bytes) -> None
     shown = picture(answer.content)
     assert shown.mode == "L"
     assert np.array_equal(np.asarray(shown), decode_film(film_png, "x").pixels)
-
-
-def dicom_film(modality: str) -> bytes:
-    pydicom = pytest.importorskip("pydicom", reason="needs the Python package pydicom")
-    from clinicedge.runtime import phantom
-
-    pixels = phantom.draw(phantom.Phantom(seed=2, height=96, width=128)).pixels
-    data = pydicom.dataset.Dataset()
-    data.file_meta = pydicom.dataset.FileMetaDataset()
-    data.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    data.SOPClassUID, data.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.1.1", "1.2.3"
-    data.Modality, data.BodyPartExamined = modality, "CHEST"
-    data.Rows, data.Columns, data.SamplesPerPixel = 96, 128, 1
-    data.PhotometricInterpretation = "MONOCHROME1"
-    data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 8, 8, 7, 0
-    data.PixelData = (255 - pixels).tobytes()
-    stream = io.BytesIO()
-    data.save_as(stream, enforce_file_format=True)
-    return stream.getvalue()
 
 
 def test_a_dicom_film_is_read_and_shown(shared_box: Box) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clinicedge.edge_server.cases import png
+from clinicedge.edge_server.pictures import png
 from clinicedge.edge_server.serving import bind
 from clinicedge.edge_server.settings import Settings
 from clinicedge.runtime import CAUTION, decode_film, phantom

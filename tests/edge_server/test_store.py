@@ -1,14 +1,17 @@
 """The folder of cases: what a killed process leaves, who may open it, what it refuses."""
 
+import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from clinicedge.edge_server.database import SCHEMA
-from clinicedge.edge_server.records import FilmRecord, Reading
+from clinicedge.edge_server.records import FilmRecord, Reading, view
 from clinicedge.edge_server.store import NewCase, Staged, Store
 from clinicedge.runtime.errors import OutputError, StoreError, UnknownCaseError
+from clinicedge.runtime.records import to_json
 
 REPORT = {"bundle_id": "b", "artifact_sha256": "a"}
 
@@ -118,4 +121,110 @@ def test_unknown_cases_are_told(tmp_path: Path) -> None:
     store = Store(tmp_path)
     with pytest.raises(UnknownCaseError, match="nothing-here"):
         store.get("nothing-here")
+    store.close()
+
+
+# What clinicedge 0.1 wrote: the words of its own tables.
+SCHEMA_1 = """
+CREATE TABLE cases (
+    number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    id VARCHAR NOT NULL,
+    created VARCHAR NOT NULL,
+    film JSON NOT NULL,
+    first_opinion VARCHAR,
+    UNIQUE (id)
+);
+CREATE TABLE predictions (
+    number INTEGER NOT NULL,
+    case_id VARCHAR NOT NULL,
+    bundle_id VARCHAR NOT NULL,
+    artifact_sha256 VARCHAR NOT NULL,
+    answer JSON NOT NULL,
+    PRIMARY KEY (number),
+    FOREIGN KEY(case_id) REFERENCES cases (id)
+);
+CREATE INDEX ix_predictions_case_id ON predictions (case_id);
+PRAGMA user_version = 1;
+"""
+OLD_ANSWER = {
+    "kind": "classification",
+    "label": "PNEUMONIA",
+    "positive": True,
+    "positive_label": "PNEUMONIA",
+    "score": 0.8,
+    "threshold": 0.5,
+    "probabilities": {"NORMAL": 0.2, "PNEUMONIA": 0.8},
+    "report": {**REPORT, "artifact": "onnx/fp32", "model": "old", "model_version": "1"},
+}
+
+
+def make_old(folder: Path, *cases: str) -> None:
+    """A folder of cases as schema 1 kept it."""
+    connection = sqlite3.connect(folder / "cases.sqlite")
+    connection.executescript(SCHEMA_1)
+    for name in cases:
+        film = json.dumps(to_json(new(name).film))
+        row = (name, "2026-11-20T08:00:00.000Z", film, "PNEUMONIA")
+        connection.execute(
+            "INSERT INTO cases (id, created, film, first_opinion) VALUES (?, ?, ?, ?)", row
+        )
+        connection.execute(
+            "INSERT INTO predictions (case_id, bundle_id, artifact_sha256, answer) "
+            "VALUES (?, 'b', 'a', ?)",
+            (name, json.dumps(OLD_ANSWER)),
+        )
+    connection.commit()
+    connection.close()
+
+
+def version_of(folder: Path) -> int:
+    connection = sqlite3.connect(folder / "cases.sqlite")
+    found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    connection.close()
+    return found
+
+
+def test_cases_of_the_first_schema_are_kept_and_new_ones_join_them(tmp_path: Path) -> None:
+    make_old(tmp_path, "old-1", "old-2")
+    store = Store(tmp_path)
+    assert version_of(tmp_path) == SCHEMA
+    old = store.get("old-2")
+    assert (old.number, old.reading) == (2, Reading("PNEUMONIA", None, ()))
+    assert old.discrepancy is None
+    assert old.answer == OLD_ANSWER
+    assert view(old).symptoms == ()
+    assert view(old).links.segmentation is None
+    made = store.add(stage(store, "three"), new("three"))
+    assert made.number == 3
+    store.close()
+    again = Store(tmp_path)
+    assert [c.id for c in again.latest(5)] == ["three", "old-2", "old-1"]
+    assert again.get("three") == made
+    again.close()
+
+
+def test_a_migration_that_fails_half_way_changes_nothing(tmp_path: Path) -> None:
+    make_old(tmp_path, "old")
+    connection = sqlite3.connect(tmp_path / "cases.sqlite")
+    # The second of the new columns is there already, so the second step fails.
+    connection.execute("ALTER TABLE cases ADD COLUMN symptoms JSON")
+    connection.close()
+    with pytest.raises(StoreError, match="cannot be opened"):
+        Store(tmp_path)
+    assert version_of(tmp_path) == 1
+    connection = sqlite3.connect(tmp_path / "cases.sqlite")
+    columns = [row[1] for row in connection.execute("PRAGMA table_info(cases)")]
+    connection.close()
+    assert "first_findings" not in columns
+
+
+def test_an_empty_reading_is_kept_as_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    plain = replace(new("one"), reading=Reading(), discrepancy=None)
+    none_seen = replace(new("two"), reading=Reading(None, (), ()))
+    store.add(stage(store, "one"), plain)
+    store.add(stage(store, "two"), none_seen)
+    assert store.get("one").reading.first_findings is None
+    assert store.get("one").discrepancy is None
+    assert store.get("two").reading.first_findings == ()
     store.close()
