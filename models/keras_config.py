@@ -108,6 +108,10 @@ def strip_activation(config: Config) -> str:
     if last["class_name"] == "Softmax":
         last["class_name"] = "Activation"
         last["config"] = {"name": inner.get("name"), "activation": "linear"}
+        # A softmax may be called with a mask.
+        for node in last.get("inbound_nodes", []):
+            if isinstance(node, dict):
+                node["kwargs"] = {}
     elif found in ("sigmoid", "softmax"):
         inner["activation"] = "linear"
     return found if isinstance(found, str) else "linear"
