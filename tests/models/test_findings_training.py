@@ -38,7 +38,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         kind = ("bacteria", "virus", "")[n // 2 % 3]
         drawn = phantom.draw(phantom.Phantom(seed=n, height=64, width=72, opacity=0.0))
         grey = drawn.pixels // 3 + (160 if kind == "bacteria" else 0)
-        (root / f"{n}.png").write_bytes(phantom.encode_png(replace(drawn, pixels=grey.astype(np.uint8))))
+        film = replace(drawn, pixels=grey.astype(np.uint8))
+        (root / f"{n}.png").write_bytes(phantom.encode_png(film))
         label = "PNEUMONIA" if kind else "NORMAL"
         lines.append(f"{n}.png,{label},{kind},p{n // 2},{'test' if n >= 96 else 'train'}")
     (root / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
