@@ -73,33 +73,32 @@ def simplify(polygon: Polygon, tolerance: float) -> Polygon:
         return polygon
     far = int(np.argmax(((points - points[0]) ** 2).sum(axis=1)))
     closed = np.vstack([points, points[:1]])
-    kept = np.zeros(len(closed), bool)
-    kept[[0, far, -1]] = True
-    spans = [(0, far), (far, len(points))]
-    while spans:
-        start, end = spans.pop()
-        if end - start < 2:
-            continue
-        away = _distances(closed[start + 1 : end], closed[start], closed[end])
-        worst = int(np.argmax(away))
-        if away[worst] > tolerance:
-            middle = start + 1 + worst
-            kept[middle] = True
-            spans += [(start, middle), (middle, end)]
+    kept = np.array([0, far, len(points)])
+    while len(more := _worst(closed, kept, tolerance)):
+        kept = np.sort(np.concatenate([kept, more]))
     fewer = points[kept[:-1]]
     return tuple(map(tuple, fewer.tolist())) if len(fewer) >= 3 else polygon
 
 
-def _distances(
-    points: NDArray[np.float64], start: NDArray[np.float64], end: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """From each of (N, 2) points to the segment."""
-    along = end - start
-    length = float(along @ along)
-    if length == 0.0:
-        return np.asarray(np.hypot(*(points - start).T))
-    share = np.clip((points - start) @ along / length, 0.0, 1.0)
-    return np.asarray(np.hypot(*(points - start - share[:, None] * along).T))
+def _worst(
+    points: NDArray[np.float64], kept: NDArray[np.intp], tolerance: float
+) -> NDArray[np.intp]:
+    """In every span between kept points the point farthest from it, where that is too far.
+
+    All spans at once: a round of numpy, where a span at a time would be thousands.
+    """
+    sizes = np.diff(kept)
+    span = np.repeat(np.arange(len(sizes)), sizes)
+    start = points[kept[:-1]]
+    along = points[kept[1:]] - start
+    length = np.maximum((along**2).sum(axis=1), 1e-12)
+    off = points[:-1] - start[span]
+    share = np.clip((off * along[span]).sum(axis=1) / length[span], 0.0, 1.0)
+    away = np.hypot(*(off - share[:, None] * along[span]).T)
+    farthest = np.maximum.reduceat(away, kept[:-1])
+    places = np.flatnonzero((away == farthest[span]) & (away > tolerance))
+    _, first = np.unique(span[places], return_index=True)
+    return places[first]
 
 
 def _edges(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

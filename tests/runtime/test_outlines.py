@@ -95,7 +95,7 @@ def test_pixels_that_touch_at_a_corner_are_one_outline_and_a_ring_of_them_has_a_
 
 
 @given(MASKS, st.sampled_from([0.0, 0.5, STAIRS, 2.0]))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_no_point_left_out_is_farther_away_than_the_tolerance(
     mask: np.ndarray, tolerance: float
 ) -> None:
