@@ -1,5 +1,7 @@
 """Take the README's picture of the page: a tablet in landscape, a phantom film, the heat map.
 
+Where the bundle looks at the lungs alone, with the frame of what it looked at.
+
     python docs/screenshot.py [BUNDLE]
 
 Needs Debian's package chromium. The film is drawn by the project; no patient's film gets here.
@@ -43,7 +45,9 @@ def visit(page: Page, address: str) -> bytes:
         page.wait_for_selector("#result:not([hidden])")
         if number != LAST:
             page.click("#result [data-new]")
-    page.click("#heat-switch")
+    for layer in ("crop", "heat"):
+        if page.is_visible(f"#{layer}-switch"):
+            page.click(f"#{layer}-switch")
     page.wait_for_selector("#heat:not([hidden])")
     page.fill("#heat-fade", "45")
     page.wait_for_load_state("networkidle")
@@ -62,7 +66,8 @@ def smaller(data: bytes) -> bytes:
 
 
 def main() -> None:
-    bundle = sys.argv[1] if len(sys.argv) > 1 else "demo/mobilenet-0.5-160"
+    demo = next(Path("demo").glob("*/bundle.json")).parent
+    bundle = sys.argv[1] if len(sys.argv) > 1 else str(demo)
     code = "from clinicedge.cli import main; main()"
     with tempfile.TemporaryDirectory() as folder:
         words = [sys.executable, "-c", code, "serve", bundle, "--port", "0", "--data", folder]

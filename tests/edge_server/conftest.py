@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -20,6 +21,7 @@ from clinicedge.runtime import phantom
 from clinicedge.runtime.film import Film, FilmSource
 
 from . import bundles
+from .browsing import ARGUMENTS, CHROMIUM
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,3 +224,16 @@ def zoo_box(zoo: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> I
     """One server with a bundle of every kind."""
     with running(every_kind(zoo, tmp_path_factory.mktemp("zoo-cases") / "cases")) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One Chromium for every page test."""
+    if shutil.which(CHROMIUM) is None:
+        pytest.skip("needs Debian package chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS])
+        yield chromium
+        chromium.close()

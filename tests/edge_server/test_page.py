@@ -1,8 +1,7 @@
 """The page in a real browser: one tablet's visit, and nothing leaves this machine."""
 
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,59 +10,8 @@ import pytest
 from clinicedge.edge_server.settings import Settings
 from clinicedge.runtime import phantom
 
+from .browsing import TABLET, TIMEOUT_MS, Tablet, assert_fits, share, watch
 from .conftest import Box, Serve
-
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
-TABLET = {"width": 768, "height": 1024}
-
-
-@dataclass(frozen=True, eq=False)
-class Tablet:
-    """A page, and what it asked for and complained about."""
-
-    page: Any
-    requests: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-    def text(self, selector: str) -> str:
-        return str(self.page.inner_text(selector))
-
-    def choose(self, name: str, data: bytes, media_type: str = "image/png") -> None:
-        file = {"name": name, "mimeType": media_type, "buffer": data}
-        self.page.set_input_files("#file-input", file)
-        self.page.wait_for_selector("#ask:not([hidden])")
-
-    def wait(self, expression: str) -> None:
-        """Poll from outside; the page's policy lets nobody evaluate a string inside."""
-        for _ in range(200):
-            if self.page.evaluate(expression):
-                return
-            self.page.wait_for_timeout(50)
-        pytest.fail(f"never true: {expression}")
-
-    def send(self) -> None:
-        self.page.click("#send")
-        self.page.wait_for_selector("#result:not([hidden])")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if shutil.which(CHROMIUM) is None:
-        pytest.skip("needs Debian package chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
@@ -76,25 +24,7 @@ def tablet(browser: Any, box: Box) -> Iterator[Tablet]:
     found.page.wait_for_selector("#thumbs img")
     yield found
     context.close()
-    assert found.complaints == []
-    assert found.requests
-    outside = [u for u in found.requests if not u.startswith((f"{box.url}/", f"blob:{box.url}/"))]
-    assert outside == []
-
-
-def watch(tablet: Tablet) -> None:
-    tablet.page.set_default_timeout(10_000)
-    tablet.page.on("request", lambda r: tablet.requests.append(r.url))
-    tablet.page.on("pageerror", lambda e: tablet.complaints.append(str(e)))
-    tablet.page.on(
-        "console",
-        lambda m: tablet.complaints.append(m.text) if m.type in ("error", "warning") else None,
-    )
-
-
-def share(text: str) -> float:
-    """ "83.1%" as 0.831."""
-    return float(text.rstrip("% \u00a0").replace(",", ".")) / 100
+    found.check(box.url)
 
 
 def test_a_film_its_score_and_its_heat_map(tablet: Tablet, box: Box, film_png: bytes) -> None:
@@ -218,26 +148,6 @@ def test_everything_can_be_touched_and_nothing_sticks_out(
     assert_fits(page, size[0])
 
 
-def assert_fits(page: Any, width: int) -> None:
-    for language in ("vi", "en"):
-        page.click(f"[data-lang={language}]")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        small = page.evaluate(
-            """() => [...document.querySelectorAll('button, a, summary, label.button, .chip')]
-              .filter((n) => n.offsetParent && n.getBoundingClientRect().height < 44)
-              .map((n) => n.outerHTML)"""
-        )
-        assert small == []
-        hidden = page.evaluate(
-            """() => [...document.querySelectorAll('.stage *')]
-              .filter((n) => n.offsetParent && !n.closest('.visually-hidden'))
-              .filter((n) => n.getBoundingClientRect().right >
-                document.querySelector('.stage').getBoundingClientRect().right + 1)
-              .map((n) => n.outerHTML)"""
-        )
-        assert hidden == []
-
-
 def test_the_keyboard_reaches_the_answer(tablet: Tablet) -> None:
     page = tablet.page
     page.focus("#thumbs li:nth-child(3) button")
@@ -275,7 +185,7 @@ def test_a_tablet_with_the_token_stays_in(browser: Any, plain: Settings, serve: 
     with serve(replace(plain, token=token)) as box:
         context = browser.new_context(viewport=TABLET, locale="vi-VN")
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(TIMEOUT_MS)
         page.goto(box.url)
         page.fill("#token", token)
         page.click("button[type=submit]")
