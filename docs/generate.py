@@ -13,7 +13,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from clinicedge.cli import VERBS, main
-from clinicedge.runtime import errors, manifest, spec
+from clinicedge.runtime import errors, lungs, manifest, spec
 from clinicedge.runtime.files import write_atomic
 
 FOLDER = Path(__file__).parent / "reference"
@@ -39,7 +39,7 @@ def cli_page() -> str:
 def bundle_page() -> str:
     """Every record of bundle.json with its fields and types."""
     parts = [NOTE, "# bundle.json, schema 1\n", f"{inspect.getdoc(manifest)}\n"]
-    records = [manifest.Manifest, *_records(manifest), *_records(spec)]
+    records = [manifest.Manifest, *_records(manifest), *_records(spec), lungs.CropRule]
     for record in dict.fromkeys(records):
         rows = [f"| `{f.name}` | `{_type_name(f.type)}` |" for f in fields(record)]
         parts.append(

@@ -318,7 +318,12 @@ class PipelineRules:
 
 @dataclass(frozen=True)
 class Manifest:
-    """bundle.json. `defaults` maps a precision to the recipe that it means."""
+    """bundle.json. `defaults` maps a precision to the recipe that it means.
+
+    A model has input, outputs and artifacts. A pipeline has `members` and `pipeline` instead;
+    input is None, outputs, artifacts and thresholds are empty (but for an ensemble of findings,
+    whose thresholds are its own, one a label), and what convert measured is in its members.
+    """
 
     schema: int
     kind: Literal["model", "pipeline"]

@@ -50,9 +50,10 @@ def candidates(bundle: Bundle, wish: Wish) -> tuple[Candidate, ...]:
     """What fits the wish, best first; whether it runs here is not looked at.
 
     Raises:
-        ArtifactError: nothing in the bundle fits.
+        ArtifactError: nothing in the bundle fits, or it is a pipeline.
         EngineMissingError: no such engine.
     """
+    _require_model(bundle)
     names = wish.order or DEFAULT_ORDER
     if wish.engine != "auto":
         require(wish.engine)
@@ -71,6 +72,16 @@ def candidates(bundle: Bundle, wish: Wish) -> tuple[Candidate, ...]:
         )
     tuned = _tuned(bundle, wish)
     return tuple(found) if tuned is None else (tuned, *(c for c in found if c != tuned))
+
+
+def _require_model(bundle: Bundle) -> None:
+    manifest = bundle.manifest
+    if manifest.kind == "pipeline":
+        raise ArtifactError(
+            f"'{manifest.name}' is a pipeline; expected a model. Take one of its members, "
+            f"{', '.join(m.name for m in manifest.members)}, or open the whole with "
+            "`Bundle.predictor`."
+        )
 
 
 def _artifacts(bundle: Bundle, precision: str) -> Iterator[Artifact]:
@@ -108,11 +119,7 @@ def open_model(bundle: Bundle, wish: Wish) -> ModelPredictor:
         IntegrityError: a file was changed.
     """
     manifest = bundle.manifest
-    if manifest.kind == "pipeline":
-        raise ArtifactError(
-            f"'{manifest.name}' is a pipeline; expected a model. Open one of its members, "
-            f"{', '.join(m.name for m in manifest.members)}, or the whole with `predictor()`."
-        )
+    _require_model(bundle)
     if manifest.task not in TASKS:
         raise ArtifactError(
             f"'{manifest.name}' is for the task '{manifest.task}'; this clinicedge opens "
