@@ -165,7 +165,7 @@ def _making(card: Card) -> str:
     goal = "soft Dice and pixel loss" if card.masks else "class weights"
     if not card.masks:
         goal += f", label smoothing {recipe['label_smoothing']:g}"
-    elif recipe["focal_gamma"]:
+    if recipe["focal_gamma"]:
         goal += f" (focal, gamma {recipe['focal_gamma']:g})"
     begin = f"From the weights of {recipe['start']}" if recipe["start"] else "From scratch"
     small = ""
