@@ -16,6 +16,7 @@ VERBS = {
     "data": "Make a data folder of a public set as it was downloaded.",
     "train": "Train a model of the zoo on a data folder.",
     "convert": "Make a bundle: ONNX, TFLite and OpenVINO, each FP32, FP16 and INT8, with proof.",
+    "pipeline": "Put bundles together: lungs before a classifier, a cascade, an ensemble.",
     "predict": "Score films with a bundle.",
     "verify": "Check a bundle's files and that this machine reproduces its recorded answers.",
     "doctor": "Tell what this machine is, which engines work and whether a bundle passes here.",

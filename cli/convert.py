@@ -1,18 +1,17 @@
 """`clinicedge convert`: a trained model to a bundle, with the proof of what each artifact lost."""
 
-import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from ..convert import Conversion
+    from ..convert import Conversion, ConvertOptions
     from ..convert.report import Proof, ProofRow
     from ..runtime.manifest import Figure
 
-# The data that the reference weights were trained on; a folder of CLINICEDGE_DATA.
-TRAINING_FOLDER = "kermany224"
+NOT_MEASURED = "not measured"
 COLUMNS = (
     "artifact",
     ">kB",
@@ -23,15 +22,31 @@ COLUMNS = (
     ">agreement",
     ">flips",
     ">threshold",
-    ">sensitivity %",
-    ">specificity %",
-    ">AUC",
 )
-NOT_MEASURED = "not measured"
+LABEL_COLUMNS = (">sensitivity %", ">specificity %", ">AUC")
+MASK_COLUMNS = (">Dice", ">IoU", ">false alarms %")
+EMPTY_CELLS = 1
 
 
 def run(
-    name: Annotated[str, typer.Argument(help="Model of the zoo; `clinicedge models` lists them.")],
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            help="A model or pipeline of the zoo (`clinicedge models` lists them), a checkpoint "
+            "(.pth .pt .safetensors), an .onnx, .keras or .h5 file, or PATH.py:FUNCTION that "
+            "builds a torch network: that file is run."
+        ),
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="The whole zoo, and a report of every cell.")
+    ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="With --all: names that fit; may be repeated."),
+    ] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="With --all: also classifiers of whole chest films.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="The bundle becomes OUT/NAME.")] = Path("bundles"),
     formats: Annotated[
         str, typer.Option(help="Comma-separated: onnx, tflite, openvino.")
@@ -39,119 +54,212 @@ def run(
     precisions: Annotated[
         str, typer.Option(help="Comma-separated: fp32, fp16, int8.")
     ] = "fp32,fp16,int8",
-    weights: Annotated[
-        Path | None, typer.Option(help="Folder with NAME.safetensors; else the clone's own.")
+    model: Annotated[
+        str | None, typer.Option(help="The zoo's network that a checkpoint is of.")
     ] = None,
-    data: Annotated[
+    spec: Annotated[
+        Path | None, typer.Option(help="TOML that says what your model is: labels, input, use.")
+    ] = None,
+    weights: Annotated[
         Path | None,
         typer.Option(
-            help="Folder with manifest.csv and the films; a bare name is also looked for in "
-            f"CLINICEDGE_DATA. Without it {TRAINING_FOLDER} there, else phantom films."
+            help="Folder with NAME.safetensors, else the clone's own; or the file of values for "
+            "PATH.py:FUNCTION or a Keras .json."
         ),
+    ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Data folder; may be repeated, each model takes the one named as the data it was "
+            "trained on. A bare name is also looked for in the data root. Without it all folders "
+            "of the data root, else phantom films."
+        ),
+    ] = None,
+    data_root: Annotated[
+        Path | None, typer.Option(help="Folder of data folders, else CLINICEDGE_DATA.")
     ] = None,
     calibration_films: Annotated[
         int, typer.Option(min=8, help="Train films that set the ranges of INT8.")
     ] = 256,
     min_agreement: Annotated[
-        float,
-        typer.Option(min=0.0, max=1.0, help="Equal decisions that every artifact must reach."),
-    ] = 0.9,
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Equal decisions that every artifact must reach; else 0.9, of masks 0.7.",
+        ),
+    ] = None,
+    keep_going: Annotated[
+        bool,
+        typer.Option("--keep-going", help="Leave out an artifact that fails and say so."),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Reuse nothing of earlier runs.")] = False,
+    report: Annotated[
+        Path, typer.Option(help="With --all: folder of matrix.html, .md and .json.")
+    ] = Path("report"),
+    threads: Annotated[
+        int, typer.Option(min=0, help="With --all: of the latencies; 0 measures none.")
+    ] = 2,
+    tests: Annotated[
+        bool, typer.Option("--evaluate", help="With --all: also read the test parts.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Make a bundle: ONNX, TFLite and OpenVINO, each FP32, FP16 and INT8, with proof.
 
-    INT8 is calibrated on films of the train part, thresholds are set on select, and guard tells
-    what each artifact lost; test parts are not read. A second run makes the same bytes and
-    reuses what has not changed. Exit code 0: done; 2: refused, nothing was written.
+    Chest classifiers go on lungs by default: convert NAME-on-lungs makes the pipeline lungs ->
+    crop -> classifier; the plain NAME looks at the whole film. INT8 is calibrated on films of the
+    train part, thresholds are set on select, and guard tells what each artifact lost; test parts
+    are not read without --evaluate. A second run makes the same bytes and reuses what has not
+    changed. Exit code 0: done; 1: a cell of the matrix or an artifact is missing, the output says
+    why; 2: refused, nothing was written.
 
     \b
     Examples:
-        clinicedge convert mobilenet-0.5-160 --data films/
+        clinicedge convert mobilenet-0.5-160-on-lungs --data kermany224 --data lungmasks
         clinicedge convert mobilenet-0.25-128 --formats onnx --precisions fp32,int8 --json
+        clinicedge convert my.pth --model resnet50-224 --spec my.toml --data films/
+        clinicedge convert my_net.py:build --spec my.toml --weights my.pth
+        clinicedge convert --all --only 'mobilenet-*'
     """
-    from ..convert import ConvertOptions, convert
-    from ..convert.report import proof
-    from .printing import print_json, progress_bar
+    from ..convert import ConvertOptions
+    from ..convert.data_choice import data_folders
 
+    if every == (what is not None):
+        raise typer.BadParameter("give a model or --all, one of the two")
+    folders = data_folders(tuple(data or ()), data_root)
     options = ConvertOptions(
         out=out,
         formats=_words(formats),
         precisions=_words(precisions),
-        data=_folder(data),
+        data=folders[0] if data and len(data) == 1 and not every else None,
+        folders=folders if every or not data or len(data) > 1 else data_folders((), data_root),
+        weights=(weights,) if weights is not None and weights.is_dir() else (),
         calibration_films=calibration_films,
         force=force,
         min_agreement=min_agreement,
+        keep_going=keep_going or every,
     )
-    with progress_bar() as move:
-        done = convert(
-            name,
-            options,
-            (weights,) if weights else (),
-            lambda what, step, steps: move(step, steps, what),
-        )
-    table = proof(done.manifest)
-    if as_json:
-        print_json(_document(done, table))
-    else:
-        _print(done, table)
+    if what is None:
+        from ._matrix import run_matrix
+
+        run_matrix(options, tuple(only or ()), plain, (report, threads, tests, as_json))
+        return
+    done = _convert(what, options, (model, spec, weights))
+    _show(done, as_json)
+    if done.failed:
+        raise typer.Exit(EMPTY_CELLS)
 
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
-def _folder(data: Path | None) -> Path | None:
-    root = os.environ.get("CLINICEDGE_DATA")
-    if data is None:
-        usual = Path(root) / TRAINING_FOLDER if root else None
-        return usual if usual is not None and usual.is_dir() else None
-    if not data.exists() and root and (Path(root) / data).is_dir():
-        return Path(root) / data
-    return data
+def _convert(
+    what: str, options: "ConvertOptions", own: tuple[str | None, Path | None, Path | None]
+) -> "Conversion":
+    from dataclasses import replace
+
+    from ..convert import convert, convert_model
+    from ..convert.user_source import UserModel, is_user_model, load_user_source
+    from .printing import progress_bar
+
+    model, spec, weights = own
+    with progress_bar() as move:
+
+        def told(words: str, step: int, steps: int) -> None:
+            move(step, steps, words)
+
+        if not is_user_model(what):
+            _refuse_own(what, own)
+            return convert(what, options, (), told)
+        file = weights if weights is not None and not weights.is_dir() else None
+        source, notes = load_user_source(UserModel(what, model, spec, file))
+        done = convert_model(source, options, told)
+        return replace(done, notes=(*notes, *done.notes))
 
 
-def _document(done: "Conversion", table: "Proof") -> dict[str, object]:
+def _refuse_own(what: str, own: tuple[str | None, Path | None, Path | None]) -> None:
+    """Options that belong to a user's model."""
+    model, spec, weights = own
+    if model is not None or spec is not None:
+        raise typer.BadParameter(
+            f"--model and --spec belong to a file of your own; {what!r} is a name of the zoo"
+        )
+    if weights is not None and not weights.is_dir():
+        raise typer.BadParameter(
+            f"--weights of a model of the zoo is a folder; to convert your checkpoint: "
+            f"clinicedge convert {weights} --model {what}"
+        )
+
+
+def _show(done: "Conversion", as_json: bool) -> None:
+    from ..convert.pipelines import on_lungs_names
+    from ..convert.report import proof
+    from ..models.chest import ON_LUNGS
+    from .printing import print_json
+
+    tables = [proof(model.manifest) for model in done.models]
+    if as_json:
+        print_json(_document(done, tables))
+        return
+    _print(done, tables)
+    default = done.manifest.name + ON_LUNGS
+    if default in on_lungs_names():
+        print(f"hint: this looks at whole films; the default form is {default}", file=sys.stderr)
+
+
+def _document(done: "Conversion", tables: "list[Proof]") -> dict[str, object]:
     return {
         "bundle": str(done.folder),
         "unchanged": done.unchanged,
         "made": done.made,
         "reused": done.reused,
         "notes": done.notes,
-        "proof": table,
+        "failed": done.failed,
+        # Of a pipeline the model that decides; `members` has all.
+        "proof": tables[-1],
+        "members": tables if done.members else [],
     }
 
 
-def _print(done: "Conversion", table: "Proof") -> None:
+def _print(done: "Conversion", tables: "list[Proof]") -> None:
     from .printing import print_table
 
-    print_table(
-        f"{table.model} {table.version} against its source model, {table.rows[0].n_films} films "
-        f"of {table.data}, part {table.part}",
-        COLUMNS,
-        [_cells(row) for row in table.rows],
-    )
+    for table in tables:
+        masks = any(row.masks for row in table.rows)
+        print_table(
+            f"{table.model} {table.version} against its source model, {table.rows[0].n_films} "
+            f"films of {table.data}, part {table.part}",
+            (*COLUMNS, *(MASK_COLUMNS if masks else LABEL_COLUMNS)),
+            [_cells(row) for row in table.rows],
+        )
     for note in done.notes:
         print(f"note: {note}")
+    for failed in done.failed:
+        print(f"not made: {failed.artifact}: {failed.reason}")
     if done.reused:
         print(f"reused {len(done.reused)} of {len(done.reused) + len(done.made)} steps")
     print(f"{done.folder}: {'unchanged, reused' if done.unchanged else 'written'}")
 
 
 def _cells(row: "ProofRow") -> tuple[str, ...]:
+    if row.masks is not None:
+        last = (_area(row.masks.dice), _area(row.masks.iou), _percent(row.masks.false_alarms))
+    else:
+        last = (_percent(row.sensitivity), _percent(row.specificity), _area(row.auc))
+    shown = f"{row.artifact} {row.label}".strip()
     return (
-        row.artifact,
+        shown,
         f"{row.bytes / 1000:,.0f}",
         "-" if row.ratio is None else f"{row.ratio:.2f}",
         f"{row.max_abs_difference:.2g}",
         f"{row.cosine:.5f}",
         "-" if row.features_cosine is None else f"{row.features_cosine:.4f}",
         f"{row.decision_agreement:.3f}",
-        f"{row.decision_flips}/{row.n_films}",
+        f"{row.decision_flips}/{row.n_decisions}",
         f"{row.threshold:.3f}",
-        _percent(row.sensitivity),
-        _percent(row.specificity),
-        _area(row.auc),
+        *last,
     )
 
 

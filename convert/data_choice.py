@@ -6,6 +6,7 @@ from pathlib import Path
 from ..models.chest import LABELS as CHEST_LABELS
 from ..models.chest import LUNG_CROP
 from ..profiles.datasets import MANIFEST
+from ..runtime.errors import DataError
 from ..runtime.manifest import DataHygiene
 from ..runtime.spec import ModelSpec
 
@@ -41,14 +42,24 @@ def data_folders(given: tuple[Path, ...], root: Path | None) -> tuple[Path, ...]
         given: folders, or bare names of folders in `root`.
         root: a folder of data folders; None takes CLINICEDGE_DATA where it is set. Without
             `given` all that it holds are taken.
+
+    Raises:
+        DataError: a given folder is in neither place.
     """
     named = os.environ.get(ROOT_VARIABLE)
     base = root if root is not None else Path(named) if named else None
     if given:
-        inside = [base / g if base is not None else g for g in given]
-        return tuple(
-            i if not g.exists() and i.is_dir() else g for g, i in zip(given, inside, strict=True)
-        )
+        return tuple(_existing(folder, base) for folder in given)
     if base is None or not base.is_dir():
         return ()
     return tuple(sorted(p.parent for p in base.glob(f"*/{MANIFEST}")))
+
+
+def _existing(folder: Path, base: Path | None) -> Path:
+    places = [folder, *([base / folder] if base is not None else [])]
+    for place in places:
+        if place.is_dir():
+            return place
+    raise DataError(
+        f"there is no data folder {' or '.join(map(str, places))}. Name one with {MANIFEST} in it."
+    )

@@ -45,53 +45,69 @@ def members_of(name: str) -> tuple[str, ...]:
 def convert_named(
     name: str, options: ConvertOptions, progress: Progress | None = None
 ) -> Conversion:
-    """Convert a model or a pipeline of the zoo; members become bundles in `options.out` too.
+    """Convert a model or a pipeline of the zoo; see `ZooConverter.convert`."""
+    return ZooConverter(options).convert(name, progress)
 
-    Raises:
-        UnknownModelError: the zoo has no such name.
-        WeightsMissingError: no weights.
-        CheckpointError: the weights or their card are of another model.
-        Also what `convert_model` raises.
-    """
-    return _convert(name, options, _Share(progress, len(members_of(name))))
+
+class ZooConverter:
+    """Converts models and pipelines of the zoo; a model that several share is converted once."""
+
+    def __init__(self, options: ConvertOptions) -> None:
+        self._options = options
+        self._done: dict[str, Conversion] = {}
+
+    def convert(self, name: str, progress: Progress | None = None) -> Conversion:
+        """Convert a model or a pipeline; members become bundles in `options.out` too.
+
+        Raises:
+            UnknownModelError: the zoo has no such name.
+            WeightsMissingError: no weights.
+            CheckpointError: the weights or their card are of another model.
+            Also what `convert_model` raises.
+        """
+        return self._convert(name, _Share(progress, members_of(name)))
+
+    def _convert(self, name: str, share: "_Share") -> Conversion:
+        if not is_pipeline(name):
+            return self._model(name, self._options, share)
+        if name in CASCADES:
+            first, second = (self._convert(member, share) for member in CASCADES[name])
+            plan = bundles.cascade(name, first.folder, second.folder)
+            inner = (first, second)
+        else:
+            # The data that is asked for is the classifier's; the lungs have theirs.
+            theirs = replace(self._options, data=None)
+            classifier = name.removesuffix(ON_LUNGS) + LUNG_CROP
+            inner = (
+                self._model(lungs.NAME, theirs, share),
+                self._model(classifier, self._options, share),
+            )
+            plan = bundles.on_lungs(name, inner[0].folder, inner[1].folder)
+        return joined(bundles.write_pipeline(plan, self._options.out), inner)
+
+    def _model(self, name: str, options: ConvertOptions, share: "_Share") -> Conversion:
+        if name not in self._done:
+            source = load_source(name, options.weights)
+            self._done[name] = convert_model(source, options, share.of(name))
+        return self._done[name]
 
 
 class _Share:
     """The progress of each member as a share of the whole."""
 
-    def __init__(self, progress: Progress | None, members: int) -> None:
+    def __init__(self, progress: Progress | None, members: tuple[str, ...]) -> None:
         self._progress, self._members = progress, members
-        self._done: dict[str, Conversion] = {}
 
-    def model(self, name: str, options: ConvertOptions) -> Conversion:
-        """Convert a model, once."""
-        if name not in self._done:
-            before = len(self._done)
-            source = load_source(name, options.weights)
+    def of(self, name: str) -> Progress:
+        """The progress of one member."""
+        before, count = self._members.index(name), len(self._members)
 
-            def told(what: str, step: int, steps: int) -> None:
-                if self._progress is not None:
-                    words = what if self._members == 1 else f"{name}: {what}"
-                    self._progress(words, before * steps + step, self._members * steps)
+        def told(what: str, step: int, steps: int) -> None:
+            if self._progress is not None:
+                words = what if count == 1 else f"{name}: {what}"
+                self._progress(words, before * steps + step, count * steps)
 
-            self._done[name] = convert_model(source, options, told)
-        return self._done[name]
-
-
-def _convert(name: str, options: ConvertOptions, share: _Share) -> Conversion:
-    if not is_pipeline(name):
-        return share.model(name, options)
-    if name in CASCADES:
-        inner = tuple(_convert(member, options, share) for member in CASCADES[name])
-        plan = bundles.cascade(name, *(c.folder for c in inner))
-    else:
-        classifier = name.removesuffix(ON_LUNGS) + LUNG_CROP
-        # The data that is asked for is the classifier's; the lungs have theirs.
-        theirs = replace(options, data=None)
-        inner = (share.model(lungs.NAME, theirs), share.model(classifier, options))
-        plan = bundles.on_lungs(name, *(c.folder for c in inner))
-    written = bundles.write_pipeline(plan, options.out)
-    return joined(written, inner)
+        return told
 
 
 def joined(written: bundles.Written, members: tuple[Conversion, ...]) -> Conversion:

@@ -1,13 +1,15 @@
 """The proof table: what each artifact weighs and what it lost."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..runtime.manifest import Accuracy, Artifact, Figure, Manifest
+from ..runtime.manifest import Accuracy, Artifact, Figure, Manifest, MaskAccuracy, Threshold
 
 
 @dataclass(frozen=True)
 class ProofRow:
-    """One artifact. `ratio`: bytes over those of the same format in FP32, None without it.
+    """One artifact, and of several findings one. `ratio`: bytes over those of the same format in
+    FP32, None without it; `label` the finding, "" where there is one decision a film.
 
     `tolerance` is the acceptance band of its raw scores on a device; the figures are of the
     guard part at the artifact's own threshold, None where they were not measured.
@@ -22,12 +24,15 @@ class ProofRow:
     decision_agreement: float
     decision_flips: int
     n_films: int
+    n_decisions: int
     threshold: float
     tolerance: float
     accuracy: Figure | None
     sensitivity: Figure | None
     specificity: Figure | None
     auc: Figure | None
+    masks: MaskAccuracy | None = None
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,24 +50,39 @@ class Proof:
 def proof(manifest: Manifest) -> Proof:
     """Read the table out of a manifest that convert made."""
     first = manifest.artifacts[0]
+    parts = [*(a.part for a in first.accuracy), *(m.part for m in first.masks)]
     return Proof(
         model=manifest.name,
         version=manifest.version,
         weights_sha256=manifest.provenance.weights_sha256 if manifest.provenance else "",
         data=first.parity.data,
-        part=first.accuracy[0].part if first.accuracy else "none",
-        rows=tuple(_row(manifest, artifact) for artifact in manifest.artifacts),
+        part=parts[0] if parts else "none",
+        rows=tuple(row for artifact in manifest.artifacts for row in _rows(manifest, artifact)),
     )
 
 
-def _row(manifest: Manifest, artifact: Artifact) -> ProofRow:
+def _rows(manifest: Manifest, artifact: Artifact) -> Iterator[ProofRow]:
+    """One a decided label."""
+    decided = [t for t in manifest.thresholds if t.artifact == artifact.id]
+    for threshold in decided:
+        label = threshold.label if manifest.task == "findings" else ""
+        seen = next((a for a in artifact.accuracy if a.label == label), None)
+        yield _row(manifest, artifact, (threshold, label, len(decided)), seen)
+
+
+def _row(
+    manifest: Manifest,
+    artifact: Artifact,
+    decided: tuple[Threshold, str, int],
+    seen: Accuracy | None,
+) -> ProofRow:
+    threshold, label, count = decided
     whole = [
         a.bytes for a in manifest.artifacts if (a.format, a.precision) == (artifact.format, "fp32")
     ]
     films = manifest.acceptance.films if manifest.acceptance else ()
     bands = [e.tolerance for f in films for e in f.expected if e.artifact == artifact.id]
     parity = artifact.parity
-    seen: Accuracy | None = artifact.accuracy[0] if artifact.accuracy else None
     return ProofRow(
         artifact=artifact.id,
         bytes=artifact.bytes,
@@ -73,10 +93,13 @@ def _row(manifest: Manifest, artifact: Artifact) -> ProofRow:
         decision_agreement=parity.decision_agreement,
         decision_flips=parity.decision_flips,
         n_films=parity.n_films,
-        threshold=next(t.value for t in manifest.thresholds if t.artifact == artifact.id),
+        n_decisions=parity.n_films * count,
+        threshold=threshold.value,
         tolerance=max(bands, default=0.0),
         accuracy=seen.accuracy if seen else None,
         sensitivity=seen.sensitivity if seen else None,
         specificity=seen.specificity if seen else None,
         auc=seen.auc if seen else None,
+        masks=artifact.masks[0] if artifact.masks else None,
+        label=label,
     )
