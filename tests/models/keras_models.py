@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,20 @@ def attention_unet(channels: tuple[int, ...], side: int | None, raised_first: bo
     return shaken(keras.Model(entry, layers.Conv2D(1, 1, activation="sigmoid")(x)))
 
 
+def save(model: Any, path: Path) -> None:
+    """Write a file as Keras 3 does: .keras, .h5, .weights.h5, or the .json of the architecture."""
+    if path.suffix == ".json":
+        path.write_text(model.to_json(), encoding="utf-8")
+        return
+    with warnings.catch_warnings():
+        # Keras 3.15 and NumPy 2.4: its __array__ takes no copy.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        if path.name.endswith(".weights.h5"):
+            model.save_weights(path)
+        else:
+            model.save(path)
+
+
 def probabilities(model: Any, film: np.ndarray) -> np.ndarray:
     """What Keras itself answers to (N, H, W, C)."""
     found: np.ndarray = model(film, training=False).detach().numpy()
@@ -115,6 +130,20 @@ def as_keras_2(path: Path, version: str = "2.8.0") -> None:
         file.attrs["backend"] = "tensorflow"
         config = json.loads(file.attrs["model_config"])
         file.attrs["model_config"] = json.dumps(old_config(config))
+
+
+def split_keras_2(path: Path) -> tuple[Path, Path]:
+    """A Keras 2 whole-model .h5 as model.json and a weights file of the old layout."""
+    architecture, weights = path.with_suffix(".json"), path.with_name("weights.h5")
+    with h5py.File(path) as file, h5py.File(weights, "w") as alone:
+        whole = json.loads(file.attrs["model_config"])
+        whole |= {"keras_version": "2.8.0", "backend": "tensorflow"}
+        for key, value in file["model_weights"].attrs.items():
+            alone.attrs[key] = value
+        for name, group in file["model_weights"].items():
+            file.copy(group, alone, name)
+    architecture.write_text(json.dumps(whole), encoding="utf-8")
+    return architecture, weights
 
 
 def old_config(layer: dict[str, Any]) -> dict[str, Any]:
