@@ -9,7 +9,12 @@ from ..models.training.state import EpochFigures
 
 
 class Bars(TrainingProgress):
-    """Films read, then steps of the epoch; a line after each epoch."""
+    """Films read, then steps of the epoch; a line after each epoch.
+
+    `title` goes before what is done, where several runs share the bar.
+    """
+
+    title = ""
 
     def __init__(self) -> None:
         self._bars = Progress(
@@ -35,7 +40,12 @@ class Bars(TrainingProgress):
 
     def reading(self, n_films: int) -> None:
         """Films are going to be read."""
-        self._bars.update(self._task, total=n_films)
+        name = f"{self.title}reading films"
+        self._bars.reset(self._task, total=n_films, description=name)
+
+    def say(self, line: str) -> None:
+        """A line above the bar."""
+        self._bars.console.print(line, highlight=False, markup=False)
 
     def read(self) -> None:
         """One film was read."""
@@ -44,7 +54,7 @@ class Bars(TrainingProgress):
     def training(self, steps_per_epoch: int, done_epochs: int, done_steps: int) -> None:
         """Training begins or goes on."""
         self._steps = steps_per_epoch
-        name = f"epoch {done_epochs + 1}"
+        name = f"{self.title}epoch {done_epochs + 1}"
         self._bars.reset(self._task, total=steps_per_epoch, completed=done_steps, description=name)
 
     def step(self) -> None:
@@ -57,5 +67,5 @@ class Bars(TrainingProgress):
             f"epoch {figures.epoch + 1}: loss {figures.train_loss:.4f}, "
             f"select loss {figures.select_loss:.4f}, select AUC {figures.select_score:.4f}"
         )
-        name = f"epoch {figures.epoch + 2}"
+        name = f"{self.title}epoch {figures.epoch + 2}"
         self._bars.reset(self._task, total=self._steps, description=name)

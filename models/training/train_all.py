@@ -1,0 +1,120 @@
+"""Training many models, one after the other; what is finished is left as it is."""
+
+import fnmatch
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from ...runtime.errors import ClinicEdgeError, ModelError, SchemaError, UnknownModelError
+from ...runtime.records import from_json
+from .. import zoo
+from ..chest import LUNG_CROP
+from .card import Card
+from .finish import finish
+from .recipe import Recipe, recipe_for
+from .run import Progress, TrainOptions, pick_device, train_network
+from .targets import read_data
+
+Form = Literal["plain", "lung-crop"]
+FORMS: tuple[Form, ...] = ("plain", "lung-crop")
+State = Literal["trained", "resumed", "finished before", "not trained"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to train. `epochs` None: the recipes' own."""
+
+    names: tuple[str, ...]
+    data: Path
+    epochs: int | None = None
+    quick: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a model. `note`: why it was not trained, or what to know of its weights."""
+
+    name: str
+    state: State
+    card: Card | None
+    note: str = ""
+
+
+def pick_models(pattern: str, forms: Sequence[str]) -> tuple[str, ...]:
+    """The zoo's names that match, in the forms asked for, a model before those that begin with it.
+
+    Raises:
+        ModelError: an unknown form.
+        UnknownModelError: nothing matches.
+    """
+    unknown = [form for form in forms if form not in FORMS]
+    if unknown or not forms:
+        raise ModelError(f"form {', '.join(unknown) or '(none)'}; expected {' or '.join(FORMS)}.")
+    every = [name for name in zoo.names() if fnmatch.fnmatchcase(name, pattern)]
+    names = [name for name in every if "plain" in forms]
+    if "lung-crop" in forms:
+        names += [name + LUNG_CROP for name in every if name in zoo.chest_names()]
+    if not names:
+        raise UnknownModelError(
+            f"no model of the zoo matches {pattern!r} in the form {' or '.join(forms)}; expected "
+            "e.g. 'mobilenet-*'. `clinicedge models` lists them."
+        )
+    return tuple(sorted(names, key=lambda name: recipe_for(name).start in names))
+
+
+def train_all(plan: Plan, options: TrainOptions, progress: Progress) -> Iterator[Outcome]:
+    """Train each model that has no card yet; a stopped run goes on.
+
+    What one model cannot have (data, weights to begin with) does not stop the others. A run's
+    own weights are found by the runs that begin with them.
+    """
+    gpu = pick_device(options.device).startswith("cuda")
+    folders = tuple(options.out / name for name in plan.names)
+    options = replace(options, weights=(*folders, *options.weights))
+    for name in plan.names:
+        recipe = recipe_for(name, plan.epochs, plan.quick, gpu)
+        try:
+            yield _train(name, recipe, plan, options, progress)
+        except ClinicEdgeError as err:
+            yield Outcome(name, "not trained", None, str(err))
+
+
+def _train(
+    name: str, recipe: Recipe, plan: Plan, options: TrainOptions, progress: Progress
+) -> Outcome:
+    folder = options.run_folder(name)
+    known = folder / f"{name}.json"
+    if known.is_file():
+        card = _read_card(known)
+        return Outcome(name, "finished before", card, _other(card, recipe))
+    begun = (folder / "checkpoint.pt").is_file()
+    data = read_data(zoo.spec(name), plan.data)
+    _, state = train_network(name, data, recipe, replace(options, resume=begun), progress)
+    card = finish(name, data, state, folder, options.weights)
+    return Outcome(name, "resumed" if begun else "trained", card)
+
+
+def _read_card(path: Path) -> Card:
+    """
+    Raises:
+        SchemaError: the file is damaged.
+    """
+    try:
+        raw = json.loads(path.read_bytes())
+        recipe = raw["recipe"]
+    except (UnicodeDecodeError, json.JSONDecodeError, TypeError, KeyError) as err:
+        raise SchemaError(
+            f"{path} is no card ({err!r}). Remove its folder to train the model again."
+        ) from err
+    # The recipe's values are of many types, kept as they were written.
+    card = from_json(Card, {**raw, "recipe": {}}, str(path))
+    return replace(card, recipe=recipe)
+
+
+def _other(card: Card, recipe: Recipe) -> str:
+    """Says where a finished run was made with other numbers than asked for now."""
+    wanted = {"epochs": recipe.epochs, "max_steps": recipe.max_steps}
+    other = [f"{k} {card.recipe.get(k)}" for k, v in wanted.items() if card.recipe.get(k) != v]
+    return f"kept as it is, made with {', '.join(other)}" if other else ""

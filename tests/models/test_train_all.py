@@ -1,0 +1,207 @@
+"""Many models in one command, and the published comparison; nothing is trained twice."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from clinicedge.cli import main
+from clinicedge.models import zoo
+from clinicedge.models.training.paper_cells import (
+    Cell,
+    all_cells,
+    cell_data,
+    paper_recipe,
+    pick_cells,
+    read_result,
+    result_file,
+    run_cell,
+)
+from clinicedge.models.training.paper_table import collect, in_words, render, write_table
+from clinicedge.models.training.run import Progress, TrainOptions
+from clinicedge.models.training.train_all import Outcome, Plan, pick_models, train_all
+from clinicedge.profiles.datasets import Dataset, read_dataset
+from clinicedge.runtime import phantom
+from clinicedge.runtime.errors import DataError, ModelError, SchemaError, UnknownModelError
+
+SMALL, FINER = "mobilenet-0.25-128", "mobilenet-0.25-160"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """90 phantom films of 45 patients of the official train part, and 10 official tests."""
+    root = tmp_path_factory.mktemp("films")
+    lines = ["file,label,patient,split"]
+    for n in range(100):
+        sick = n % 2 == 0
+        drawn = phantom.Phantom(seed=n, height=48, width=56, opacity=0.9 if sick else 0.0)
+        (root / f"{n}.png").write_bytes(phantom.encode_png(phantom.draw(drawn)))
+        label = "PNEUMONIA" if sick else "NORMAL"
+        lines.append(f"{n}.png,{label},p{n // 2},{'test' if n >= 90 else 'train'}")
+    (root / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return root
+
+
+def test_names_match_in_the_forms_asked_for() -> None:
+    mobilenets = [n for n in zoo.names() if n.startswith("mobilenet-")]
+    assert sorted(pick_models("mobilenet-*", ["plain"])) == sorted(mobilenets)
+    both = pick_models("mobilenet-0.25-*", ["plain", "lung-crop"])
+    assert len(both) == 8
+    assert sum(n.endswith("-lung-crop") for n in both) == 4
+    # Those that others begin with come first.
+    assert both.index(SMALL) < both.index(FINER)
+    assert pick_models("lungs-128", ["plain", "lung-crop"]) == ("lungs-128",)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "forms", "kind"),
+    [
+        ("mobilnet-*", ["plain"], UnknownModelError),
+        ("lungs-128", ["lung-crop"], UnknownModelError),
+        ("*", ["cropped"], ModelError),
+        ("*", [], ModelError),
+    ],
+)
+def test_what_matches_nothing_is_refused(
+    pattern: str, forms: list[str], kind: type[Exception]
+) -> None:
+    with pytest.raises(kind, match="expected"):
+        pick_models(pattern, forms)
+
+
+def train(names: tuple[str, ...], data: Path, out: Path, epochs: int = 1) -> list[Outcome]:
+    options = TrainOptions(out, threads=1)
+    return list(train_all(Plan(names, data, epochs, quick=True), options, Progress()))
+
+
+def test_finished_models_are_left_and_stopped_ones_go_on(data: Path, tmp_path: Path) -> None:
+    missing = "pneumonia-type-224"
+    first = train((SMALL, missing, FINER), data, tmp_path)
+    assert [o.state for o in first] == ["trained", "not trained", "trained"]
+    assert "no film with any of" in first[1].note
+    before = (tmp_path / SMALL / f"{SMALL}.safetensors").stat().st_mtime_ns
+    # A run that was stopped before its card was written.
+    (tmp_path / FINER / f"{FINER}.json").unlink()
+    again = train((SMALL, FINER), data, tmp_path)
+    assert [o.state for o in again] == ["finished before", "resumed"]
+    assert (tmp_path / SMALL / f"{SMALL}.safetensors").stat().st_mtime_ns == before
+    assert again[0].card == first[0].card
+    assert again[0].note == ""
+    other = train((SMALL,), data, tmp_path, epochs=3)
+    assert other[0].note == "kept as it is, made with epochs 1"
+
+
+def cells_of(model: str, shuffle: int = 0) -> tuple[Cell, Cell]:
+    return Cell(model, "80-10-10", "image", shuffle), Cell(model, "80-10-10", "patient", shuffle)
+
+
+def test_every_run_of_the_table_has_a_name() -> None:
+    assert len(all_cells()) == 16 * 3 * 2 * 3
+    assert len({c.name for c in all_cells()}) == len(all_cells())
+    picked = pick_cells(["mobilenet-0.25-*:80-10-10:patient:*", "*:60-20-20:image:2"])
+    assert len(picked) == 4 * 3 + 16
+    with pytest.raises(DataError, match="no run is called"):
+        pick_cells(["mobilenet-0.3-*"])
+
+
+def test_a_run_starts_from_fresh_weights_whatever_the_zoo_s_recipe() -> None:
+    assert paper_recipe().start == ""
+    assert (paper_recipe(9).epochs, paper_recipe(9).small_epochs) == (9, 6)
+
+
+def test_shuffles_stay_within_the_official_train_part(data: Path) -> None:
+    films = read_dataset(data)
+    by_image, by_patient = (cell_data(films, cell) for cell in cells_of(SMALL))
+    for one in (by_image, by_patient):
+        assert len(one.films) == 90
+        assert {f.official for f in one.films} == {"train"}
+        assert {f.part for f in one.films} == {"train", "select", "test"}
+    train_keys = set(by_patient.part("train").key_hashes())
+    assert not train_keys & set(by_patient.part("test", "select").key_hashes())
+    assert set(by_image.part("train").key_hashes()) & set(by_image.part("test").key_hashes())
+
+
+@pytest.fixture
+def films(data: Path) -> Dataset:
+    return read_dataset(data)
+
+
+def test_runs_are_kept_and_the_table_says_what_was_not_run(films: Dataset, tmp_path: Path) -> None:
+    options, recipe = TrainOptions(tmp_path, threads=1), paper_recipe(quick=True)
+    by_image, by_patient = cells_of(SMALL)
+    results = [run_cell(films, c, recipe, options, Progress()) for c in (by_image, by_patient)]
+    assert read_result(tmp_path, by_image) == results[0]
+    assert results[0].shared_patients > 0
+    assert results[1].shared_patients == 0
+    assert (results[1].max_steps, results[1].epochs) == (2, 1)
+    assert results[0].accuracy.n == results[0].n_test == 9
+    assert not result_file(tmp_path, by_image).with_suffix("").exists()
+    table = write_table(tmp_path)
+    measured = [r for r in table.rows if r.shuffles]
+    assert [(r.model, r.by, r.accuracy_sd) for r in measured] == [
+        (SMALL, "image", None),
+        (SMALL, "patient", None),
+    ]
+    assert in_words(measured[0]).endswith("(1 of 3)")
+    text = (tmp_path / "paper-table.md").read_text()
+    assert "ImageNet-initialised" in text
+    assert "98.0 % +- 0.17" in text
+    assert text.count("not measured") == 16 * 6 - 2
+    assert "2 of 288 runs were made: 2 runs of 1 epochs cut at 2 steps" in text
+    assert json.loads((tmp_path / "paper-table.json").read_bytes())["runs"][0]["data"]
+
+
+def test_mean_and_deviation_of_three_shuffles(films: Dataset, tmp_path: Path) -> None:
+    options, recipe = TrainOptions(tmp_path, threads=1), paper_recipe(quick=True)
+    cell = cells_of(SMALL)[1]
+    result = run_cell(films, cell, recipe, options, Progress())
+    from clinicedge.runtime.records import dump_bytes
+
+    for shuffle, share in enumerate((0.95, 0.96, 0.97)):
+        other = replace(cell, shuffle=shuffle)
+        figure = replace(result.accuracy, value=share)
+        path = result_file(tmp_path, other)
+        path.write_bytes(dump_bytes(replace(result, cell=other, accuracy=figure)))
+    (row,) = [r for r in collect(tmp_path).rows if r.shuffles]
+    assert in_words(row) == "96.0 +- 1.0"
+    path.write_bytes(b"{")
+    with pytest.raises(SchemaError, match="Remove it to run"):
+        collect(tmp_path)
+
+
+def test_an_empty_table_is_all_not_measured(tmp_path: Path) -> None:
+    text = render(collect(tmp_path))
+    assert text.count("not measured") == 16 * 6
+    assert "No run has been made yet." in text
+
+
+def test_data_without_official_train_films_is_refused(films: Dataset) -> None:
+    tests = replace(films, films=tuple(f for f in films.films if f.official == "test"))
+    with pytest.raises(DataError, match="official train part"):
+        cell_data(tests, cells_of(SMALL)[0])
+
+
+def command(*words: object) -> int:
+    try:
+        main([str(w) for w in words])
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def test_both_through_the_command_line(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ("--data", data, "--quick", "--threads", 1)
+    words = ("train", "--all", SMALL, "--out", tmp_path / "runs", "--epochs", 1, *common)
+    assert command(*words) == 0
+    assert "trained" in capsys.readouterr().out
+    assert command(*words) == 0
+    assert "finished before" in capsys.readouterr().out
+    paper = ("--paper-table", tmp_path / "paper", "--cells", f"{SMALL}:80-10-10:image:0")
+    assert command("train", *paper, *common) == 0
+    assert "(1 of 3)" in capsys.readouterr().out
+    assert command("train", *common) == 2
+    assert "nothing to train" in capsys.readouterr().err
+    assert command("train", SMALL, "--all", "x", *common) == 2
