@@ -12,7 +12,16 @@ from .spec import IntendedUse
 
 # What vendors write for the same thing: retired and conventional-film modalities, PS3.16 CID 4031.
 _MODALITIES = {"CR": {"CR", "RG"}, "DX": {"DX", "DR"}}
-_BODY_PARTS = {"CHEST": {"CHEST", "THORAX", "LUNG", "LUNGS"}}
+# Limbs with shoulder and pelvis; vendors write the joint, the bone or the limb.
+_LIMBS = (
+    "EXTREMITY EXTREMITIES EXM ARM FOREARM ELBOW WRIST HAND FINGER THUMB HUMERUS RADIUS ULNA "
+    "SHOULDER CLAVICLE SCAPULA PELVIS HIP LEG FEMUR THIGH KNEE PATELLA TIBIA FIBULA ANKLE FOOT "
+    "TOE CALCANEUS HEEL"
+)
+_BODY_PARTS = {
+    "CHEST": {"CHEST", "THORAX", "LUNG", "LUNGS"},
+    "EXTREMITY": set(_LIMBS.split()),
+}
 
 
 def refuse_outside(film: Film, use: IntendedUse, model: str) -> None:

@@ -1,13 +1,16 @@
 """The attention U-Net: its figures, its gates, its specs."""
 
 import numpy as np
+import pytest
 import torch
 
 from clinicedge.models import zoo
 from clinicedge.models.attention_unet import AttentionUNet, Gate
 from clinicedge.models.attention_unets import CHANNELS, FULL, OURS, cost
+from clinicedge.runtime.errors import OutsideUseError
 from clinicedge.runtime.film import Film, FilmSource
 from clinicedge.runtime.images import prepare
+from clinicedge.runtime.intended_use import refuse_outside
 
 
 def test_parameters_and_mult_adds_are_counted_right() -> None:
@@ -60,6 +63,22 @@ def test_a_tall_film_is_letterboxed_in_black() -> None:
     assert tensor.shape == (1, 1, 512, 512)
     assert float(tensor[..., :128].max()) == 0.0
     assert float(tensor[..., 129:383].min()) == 1.0
+
+
+@pytest.mark.parametrize("part", ["KNEE", "LOW_EXM", "Tibia/Fibula", "HAND", None])
+def test_limbs_are_its_use(part: str | None) -> None:
+    refuse_outside(declaring(part), zoo.spec(OURS).intended_use, OURS)
+
+
+@pytest.mark.parametrize("part", ["CHEST", "SKULL", "LSPINE"])
+def test_other_body_parts_are_not(part: str) -> None:
+    with pytest.raises(OutsideUseError, match="extremity"):
+        refuse_outside(declaring(part), zoo.spec(OURS).intended_use, OURS)
+
+
+def declaring(part: str | None) -> Film:
+    source = FilmSource("dicom", "film.dcm", body_part=part, modality="DX")
+    return Film(np.zeros((8, 8), np.uint8), None, source)
 
 
 def test_the_data_s_two_licences_are_told() -> None:
