@@ -55,7 +55,7 @@ def major_version(found: object, what: str) -> int:
         CheckpointError: there is none, or another.
     """
     text = found.decode("utf-8", "replace") if isinstance(found, bytes) else found
-    if isinstance(text, str) and text.split(".")[0].isdigit():
+    if isinstance(text, str) and text.split(".")[0].isdecimal():
         major = int(text.split(".")[0])
         if major in KNOWN_MAJOR:
             return major
@@ -84,13 +84,18 @@ def prepare(config: object, layers: frozenset[str], what: str) -> Config:
             f"{what} holds no model's configuration. Expected what model.save or model.to_json "
             "writes; a file of weights alone needs its model.json beside it."
         )
-    if config["class_name"] not in MODELS:
+    if str(config["class_name"]) not in MODELS:
         raise CheckpointError(
             f"{what} holds a model of the class {config['class_name']!r}; expected Sequential or "
             "Functional. Rebuild a subclassed model with keras.Model(inputs, outputs)."
         )
-    clean = _model(config)
-    _refuse_foreign(clean, layers, what)
+    try:
+        clean = _model(config)
+        _refuse_foreign(clean, layers, what)
+    except RecursionError as err:
+        raise CheckpointError(
+            f"the configuration of {what} is nested too deeply; expected a network's."
+        ) from err
     return clean
 
 
@@ -109,7 +114,8 @@ def strip_activation(config: Config) -> str:
         last["class_name"] = "Activation"
         last["config"] = {"name": inner.get("name"), "activation": "linear"}
         # A softmax may be called with a mask.
-        for node in last.get("inbound_nodes", []):
+        nodes = last.get("inbound_nodes")
+        for node in nodes if isinstance(nodes, list) else []:
             if isinstance(node, dict):
                 node["kwargs"] = {}
     elif found in ("sigmoid", "softmax"):

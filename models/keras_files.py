@@ -23,7 +23,18 @@ ZIP, HDF5, JSON = (".keras",), (".h5", ".hdf5"), (".json",)
 # How Keras names a weights file of its third version; it goes by the ending alone.
 _NEW_WEIGHTS, _OLD_WEIGHTS = "model.weights.h5", "model.h5"
 # What Keras, h5py and torch raise on content that does not fit.
-_FAILURES = (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, IndexError)
+_FAILURES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 _TEXT = 600
 
 

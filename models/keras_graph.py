@@ -61,7 +61,10 @@ def unfold(found: KerasModel) -> tuple[Call, ...]:
         UnfoldError: a layer is used twice, or takes more than other layers' outputs.
     """
     calls = [Call(ENTRY, "input", {}, {}, ())]
-    end = _Unfolder(calls).model(found.config, found.model, 0, "")
+    try:
+        end = _Unfolder(calls).model(found.config, found.model, 0, "")
+    except (LookupError, TypeError, ValueError) as err:
+        raise UnfoldError(f"the configuration of {found.what} is no plain graph: {err!r}.") from err
     needed = _needed(calls, end)
     places = {old: new for new, old in enumerate(needed)}
     return tuple(

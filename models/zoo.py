@@ -1,5 +1,6 @@
 """The zoo: names, specs and networks of all models. Torch is not needed before `build`."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..runtime.errors import UnknownModelError
@@ -66,6 +67,16 @@ def build(name: str) -> "nn.Module":
     """
     family, plain = _find(name)
     return family.build(plain)
+
+
+def notes(name: str) -> Mapping[str, str]:
+    """What a card should say besides its figures: headings and their paragraphs.
+
+    Raises:
+        UnknownModelError: the zoo has no such name.
+    """
+    family, _ = _find(name)
+    return family.notes
 
 
 def needs_user_weights(name: str) -> bool:
