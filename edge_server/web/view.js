@@ -46,6 +46,7 @@ function drawScore(scored) {
   byId("near").hidden = !scored || Math.abs(scored.score - scored.threshold) >= 0.1;
   if (!scored) return "";
   const values = { score: percent(scored.score), threshold: percent(scored.threshold) };
+  byId("score-name").textContent = t(scored.kind === "segmentation" ? "score.largest" : "score.name");
   byId("score-value").textContent = values.score;
   byId("threshold-value").textContent = values.threshold;
   bar.classList.toggle("positive-score", scored.positive);

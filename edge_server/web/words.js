@@ -92,6 +92,6 @@ export function differs(found) {
   const names = (list) => (count ? list : list.slice(0, 1)).map((name) => label(name)).join(", ") || t("label.none");
   return t(key, {
     opinion: names(found.opinion), answer: names(found.answer),
-    value: count ? number(found.value, 0) : percent(found.value),
+    value: number(count ? found.value : found.value * 100, count ? 0 : 1),
   });
 }
