@@ -134,9 +134,11 @@ def lesions(folder: Path, name: str = "tiny-bones") -> Path:
     return _write(folder / name, net, _bright_graph())
 
 
-def on_lungs(folder: Path, name: str, lung_folder: Path, member: Path) -> Path:
+def on_lungs(
+    folder: Path, name: str, lung_folder: Path, member: Path, margin: float = 0.05
+) -> Path:
     """lungs -> crop -> classifier."""
-    rules = PipelineRules("on-lungs", CropRule(), None, None)
+    rules = PipelineRules("on-lungs", CropRule(margin=margin), None, None)
     return _pipeline(folder / name, rules, {"lungs": lung_folder, "classifier": member})
 
 

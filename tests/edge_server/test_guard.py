@@ -54,7 +54,7 @@ def test_answers_about_films_are_not_stored_by_the_browser(
     shared_box: Box, film_png: bytes
 ) -> None:
     case = shared_box.post(film_png).json()
-    for path in case["links"].values():
+    for path in filter(None, case["links"].values()):
         assert shared_box.client.get(path).headers["cache-control"] == "no-store"
 
 

@@ -11,6 +11,7 @@ from clinicedge.edge_server.settings import Settings
 from clinicedge.runtime import load
 from clinicedge.runtime.errors import SettingsError
 
+from . import bundles
 from .conftest import SERVED, Box, Serve, dicom_film, every_kind
 from .test_refusals import check_problem
 
@@ -132,3 +133,18 @@ def test_what_cannot_answer_whole_films_is_not_served(
     with pytest.raises(SettingsError, match="tiny-on-lungs"):
         create_app(replace(plain, bundles=(zoo["tiny-on-lungs"],), default="tiny-cascade"))
     assert not plain.data.exists()
+
+
+def test_a_pipeline_that_crops_otherwise_draws_no_maps_of_older_cases(
+    zoo: dict[str, Path], tmp_path: Path, plain: Settings, serve: Serve, film_png: bytes
+) -> None:
+    wider = bundles.on_lungs(
+        tmp_path, "tiny-on-lungs", zoo["tiny-lungs"], zoo["tiny-lung-crop"], margin=0.2
+    )
+    with serve(replace(plain, bundles=(zoo["tiny-on-lungs"],))) as box:
+        case = box.send(film_png)
+    with serve(replace(plain, bundles=(wider,))) as box:
+        told = models(box)["tiny-on-lungs"]["report"]
+        report = case["predictions"][0]["report"]
+        assert told["artifact_sha256"] == report["artifact_sha256"], "the same networks"
+        check_problem(box.client.get(case["links"]["explanation"]), 409, "not-in-the-model")
