@@ -30,13 +30,14 @@ def label_regions(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[n
 
 def region_boxes(labels: NDArray[np.int32], count: int) -> list[tuple[int, int, int, int]]:
     """(x0, y0, x1, y1) of regions 1..count of `label_regions`, x1 and y1 beyond the last pixel."""
-    rows, columns = np.nonzero((labels > 0) & (labels <= count))
-    number = labels[rows, columns] - 1
+    rows, starts, ends = _runs((labels > 0) & (labels <= count))
+    # Different regions never touch, so a run has one number.
+    number = labels[rows, starts] - 1
     low = np.full((2, count), max(labels.shape), np.int64)
     high = np.zeros((2, count), np.int64)
-    for axis, places in enumerate((columns, rows)):
-        np.minimum.at(low[axis], number, places)
-        np.maximum.at(high[axis], number, places + 1)
+    for axis, (first, beyond) in enumerate(((starts, ends), (rows, rows + 1))):
+        np.minimum.at(low[axis], number, first)
+        np.maximum.at(high[axis], number, beyond)
     return [tuple(box) for box in np.concatenate([low, high]).T.tolist()]
 
 
