@@ -227,12 +227,12 @@ def _print(done: "Conversion", tables: "list[Proof]") -> None:
     from .printing import print_table
 
     for table in tables:
-        masks = any(row.masks for row in table.rows)
+        masks = table.task == "segmentation"
         print_table(
             f"{table.model} {table.version} against its source model, {table.rows[0].n_films} "
             f"films of {table.data}, part {table.part}",
             (*COLUMNS, *(MASK_COLUMNS if masks else LABEL_COLUMNS)),
-            [_cells(row) for row in table.rows],
+            [_cells(row, masks) for row in table.rows],
         )
     for note in done.notes:
         print(f"note: {note}")
@@ -243,9 +243,11 @@ def _print(done: "Conversion", tables: "list[Proof]") -> None:
     print(f"{done.folder}: {'unchanged, reused' if done.unchanged else 'written'}")
 
 
-def _cells(row: "ProofRow") -> tuple[str, ...]:
-    if row.masks is not None:
-        last = (_area(row.masks.dice), _area(row.masks.iou), _percent(row.masks.false_alarms))
+def _cells(row: "ProofRow", masks: bool) -> tuple[str, ...]:
+    if masks:
+        found = row.masks
+        figures = (found.dice, found.iou, found.false_alarms) if found else (None, None, None)
+        last = (_area(figures[0]), _area(figures[1]), _percent(figures[2]))
     else:
         last = (_percent(row.sensitivity), _percent(row.specificity), _area(row.auc))
     shown = f"{row.artifact} {row.label}".strip()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..runtime.manifest import Accuracy, Artifact, Figure, Manifest, MaskAccuracy, Threshold
+from ..runtime.spec import Task
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Proof:
 
     model: str
     version: str
+    task: Task
     weights_sha256: str
     data: str
     part: str
@@ -54,6 +56,7 @@ def proof(manifest: Manifest) -> Proof:
     return Proof(
         model=manifest.name,
         version=manifest.version,
+        task=manifest.task,
         weights_sha256=manifest.provenance.weights_sha256 if manifest.provenance else "",
         data=first.parity.data,
         part=parts[0] if parts else "none",
