@@ -4,7 +4,7 @@
 PYTHON ?= python3
 DEMO_VENV := .venv-demo
 DEV_VENV := .venv-dev
-DEMO_BUNDLE := demo/mobilenet-0.5-160
+DEMO_BUNDLE := demo/mobilenet-0.5-160-on-lungs
 PORT ?= 8080
 CONVERT ?= mobilenet-0.25-128
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)

@@ -23,7 +23,7 @@ def run(
     \b
     Examples:
         clinicedge doctor
-        clinicedge doctor demo/mobilenet-0.5-160 --json
+        clinicedge doctor demo/mobilenet-0.5-160-on-lungs --json
     """
     from ..profiles.health import examine
     from ..runtime import load

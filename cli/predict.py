@@ -40,7 +40,7 @@ def run(
 
     \b
     Examples:
-        clinicedge predict demo/mobilenet-0.5-160 film.dcm
+        clinicedge predict demo/mobilenet-0.5-160-on-lungs film.dcm
         clinicedge predict BUNDLE a.png b.jpg --precision int8 --json
         clinicedge predict BUNDLE film.png --explain map.png
         clinicedge predict bundles/segunet-256 leg.dcm --overlay outline.png

@@ -42,7 +42,7 @@ def run(
 
     \b
     Examples:
-        clinicedge profile demo/mobilenet-0.5-160
+        clinicedge profile demo/mobilenet-0.5-160-on-lungs
         clinicedge profile BUNDLE --device raspberry-pi-4 --plot costs.png
         clinicedge profile BUNDLE --rounds 9 --json
     """

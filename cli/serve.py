@@ -46,7 +46,7 @@ def run(
 
     \b
     Examples:
-        clinicedge serve demo/mobilenet-0.5-160
+        clinicedge serve demo/mobilenet-0.5-160-on-lungs
         clinicedge serve BUNDLE --film film.dcm --data /srv/cases
         clinicedge serve CHEST BONE CASCADE --default NAME
         clinicedge serve BUNDLE --host 0.0.0.0 --token-file /etc/clinicedge/token

@@ -28,7 +28,7 @@ def run(
 
     \b
     Examples:
-        clinicedge tune demo/mobilenet-0.5-160
+        clinicedge tune demo/mobilenet-0.5-160-on-lungs
         clinicedge tune BUNDLE --threads 1 --threads 2 --json
         clinicedge tune BUNDLE --forget
     """

@@ -18,7 +18,7 @@ def run(
 
     \b
     Examples:
-        clinicedge verify demo/mobilenet-0.5-160
+        clinicedge verify demo/mobilenet-0.5-160-on-lungs
         clinicedge verify BUNDLE --json
     """
     from ..profiles.health import verify

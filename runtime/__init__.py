@@ -1,7 +1,7 @@
 """The device side: a bundle and a film in, a prediction out.
 
     from clinicedge.runtime import load, read_film
-    predictor = load("bundles/mobilenet-0.5-160").predictor()
+    predictor = load("bundles/mobilenet-0.5-160-on-lungs").predictor()
     print(predictor.predict(read_film(Path("film.png"))))
 
 Needs numpy, Pillow and one engine; never torch or tensorflow.
