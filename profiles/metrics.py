@@ -67,9 +67,7 @@ def evaluate_binary(
     )
 
 
-def area_with_interval(
-    scores: ArrayLike, positives: ArrayLike, patients: Sequence[str]
-) -> Figure:
+def area_with_interval(scores: ArrayLike, positives: ArrayLike, patients: Sequence[str]) -> Figure:
     """`area_under_curve` with its interval from resampling patients.
 
     Raises:

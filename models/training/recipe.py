@@ -110,9 +110,7 @@ def plateaus(scores: Sequence[float], epochs: int) -> int:
 # What a radiographer's positioning changes; masks are learned from the whole film.
 _FIELD = Augmentation(rotation_deg=8.0, shift=0.06, scale=0.12, stretch=0.08, boxes=1, box=0.15)
 # 25 and 8 M parameters from scratch: a lower peak, and most epochs on small films.
-_DEEP = Recipe(
-    epochs=8, batch=16, peak_lr=1e-3, weight_decay=0.05, small_epochs=7, small_side=96
-)
+_DEEP = Recipe(epochs=8, batch=16, peak_lr=1e-3, weight_decay=0.05, small_epochs=7, small_side=96)
 # The notebook's decay, shortened; its flattened maps need the full size throughout.
 _SEPARABLE = Recipe(epochs=25, schedule="exponential", decay_epochs=12.0, peak_lr=3e-3)
 # Masks of few pixels: Dice and focal loss, and the epoch of the best Dice.

@@ -11,6 +11,7 @@ from clinicedge.convert import Conversion, ConvertOptions, Source, convert_model
 from clinicedge.convert.report import proof
 from clinicedge.runtime import Bundle, load, phantom, read_film
 from clinicedge.runtime.acceptance import check_acceptance
+from clinicedge.runtime.classifier import as_classifier
 from clinicedge.runtime.images import prepare
 
 IDS = tuple(
@@ -67,7 +68,7 @@ def test_the_predictor_gives_the_network_s_score_and_map(
     import torch
 
     film = phantom.draw(phantom.Phantom(seed=5, opacity=0.7, height=200, width=240))
-    predictor = bundle.predictor(precision=artifact_id, threads=1)
+    predictor = as_classifier(bundle.predictor(precision=artifact_id, threads=1))
     found = predictor.run(film)
     with torch.inference_mode():
         tensor = torch.from_numpy(predictor.tensor(film))
@@ -85,7 +86,7 @@ def test_the_head_in_the_manifest_is_the_classifier(bundle: Bundle) -> None:
     head = bundle.manifest.head
     assert head is not None
     film = phantom.draw(phantom.Phantom(seed=6, height=128, width=128))
-    found = bundle.predictor(precision="onnx/fp32", threads=1).run(film)
+    found = as_classifier(bundle.predictor(precision="onnx/fp32", threads=1)).run(film)
     pooled = found["features"][0].mean((1, 2))
     logits = np.asarray(head.weight) @ pooled + np.asarray(head.bias)
     np.testing.assert_allclose(logits, found["logits"][0], atol=1e-4)
@@ -134,7 +135,7 @@ def test_acceptance_films_spread_and_pass_here(bundle: Bundle) -> None:
     assert len(record.tried) >= 10
     spec = bundle.manifest.input
     assert spec is not None
-    reference = bundle.predictor(precision="onnx/fp32", threads=1)
+    reference = as_classifier(bundle.predictor(precision="onnx/fp32", threads=1))
     scores = []
     for film in record.films:
         assert film.file.bytes <= 100_000

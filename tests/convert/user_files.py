@@ -117,7 +117,8 @@ def write_spec(folder: Path, name: str, task: str, labels: tuple[str, ...]) -> P
 
 def patients_of(origin: str, wanted: dict[str, int]) -> list[tuple[str, str]]:
     """(part, patient number) so that each part has as many patients as wanted."""
-    left, found, number = dict(wanted), [], 0
+    left, number = dict(wanted), 0
+    found: list[tuple[str, str]] = []
     while any(left.values()):
         number += 1
         part = part_of(patient_key(origin, "train", str(number)))

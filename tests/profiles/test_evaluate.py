@@ -12,6 +12,7 @@ from clinicedge.profiles.evaluate import evaluate, keep
 from clinicedge.profiles.evaluation import Question, Wanted
 from clinicedge.runtime import read_film
 from clinicedge.runtime.bundle import Bundle
+from clinicedge.runtime.classifier import as_classifier
 from clinicedge.runtime.errors import DataError, FilmError, OverlapError
 from clinicedge.runtime.manifest import DataHygiene, DataPart, Part
 
@@ -59,7 +60,7 @@ def test_other_data_is_read_whole_and_every_artifact_scored(
 def test_the_figures_are_those_of_the_predictor(bundle: Bundle, phantom_data: Folder) -> None:
     folder = phantom_data("other")
     report = evaluate(bundle, folder, Question(artifacts=ONNX), silent)
-    predictor = bundle.predictor(precision=ONNX[0])
+    predictor = as_classifier(bundle.predictor(precision=ONNX[0]))
     films = read_dataset(folder).films
     right = [
         predictor.predict(read_film(f.path)).positive == (f.label == "PNEUMONIA") for f in films
