@@ -11,7 +11,7 @@ import numpy as np
 
 from ..models import zoo
 from ..profiles.evaluate import evaluate
-from ..profiles.evaluation import EvaluationReport, Question, Wanted
+from ..profiles.evaluation import EvaluationReport, Question
 from ..profiles.machine import room, this_machine
 from ..profiles.measure import Cell as MeasuredCell
 from ..profiles.measure import sample
@@ -38,7 +38,6 @@ from .steps import CACHE
 ROUNDS = 3
 SECONDS = 0.4
 RUNS = 100
-PARTS: tuple[Wanted, ...] = ("test", "official-test")
 # Steps of the bar that one model takes.
 _STEPS = 100
 
@@ -188,7 +187,7 @@ class _Work:
         data = self._data(done)
         if data is None:
             return replace(row, notes=(*row.notes, "not evaluated: no data folder fits"))
-        question = Question(PARTS, (), self._wish.threads)
+        question = Question(threads=self._wish.threads)
 
         def work() -> EvaluationReport:
             return evaluate(bundle, data, question, lambda *_: None)

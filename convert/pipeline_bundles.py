@@ -21,6 +21,7 @@ from ..runtime.manifest import (
     Threshold,
 )
 from ..runtime.records import dump_bytes
+from ..runtime.spec import Task
 
 # From which distance of the score to its threshold a contrary first opinion is a notice, and a
 # warning; and how many findings of one side alone.
@@ -29,6 +30,14 @@ DISCREPANCY = DiscrepancyRule(
 )
 # The members of each kind that the pipeline's answer, intended use and version come from.
 DECIDING = {"on-lungs": "classifier", "cascade": "first", "ensemble": "member"}
+# What a member of each role answers.
+TASKS: dict[str, tuple[Task, ...]] = {
+    "lungs": ("segmentation",),
+    "classifier": ("classification", "findings"),
+    "first": ("classification",),
+    "second": ("findings",),
+    "member": ("classification", "findings"),
+}
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,8 @@ def write_pipeline(plan: Plan, out: Path) -> Written:
     Raises:
         SchemaError: a member is no bundle, or the members do not fit together.
         IntegrityError: a file of a member was changed.
-        ConversionError: two members of one name, or a member is the pipeline itself.
+        ConversionError: two members of one name, a member that is the pipeline itself, or one
+            that answers something else than its role.
         OutputError: `out` cannot be written.
     """
     bundles = [(role, load(folder)) for role, folder in plan.members]
@@ -90,6 +100,7 @@ def write_pipeline(plan: Plan, out: Path) -> Written:
             f"pipeline '{plan.name}' would have the members {', '.join(names)}; expected members "
             "of different names, none of them its own. Give another --name."
         )
+    _refuse_misfits(plan, bundles)
     for _, bundle in bundles:
         bundle.check_all()
     manifest = _manifest(plan, bundles)
@@ -103,6 +114,17 @@ def write_pipeline(plan: Plan, out: Path) -> Written:
                 _place(bundle.folder / path, work / MEMBERS / bundle.manifest.name / path)
         load(work).models()
     return Written(folder, manifest, False)
+
+
+def _refuse_misfits(plan: Plan, bundles: list[tuple[str, Bundle]]) -> None:
+    """What the device would refuse when it opens the pipeline."""
+    for role, bundle in bundles:
+        task = bundle.manifest.task
+        if task not in TASKS[role]:
+            raise ConversionError(
+                f"pipeline '{plan.name}': '{bundle.manifest.name}' is a model of {task}; expected "
+                f"{' or '.join(TASKS[role])} as {role}."
+            )
 
 
 def _manifest(plan: Plan, bundles: list[tuple[str, Bundle]]) -> Manifest:

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from clinicedge.convert import Conversion, ConvertOptions, Source, convert_model
+from clinicedge.convert import Conversion, ConvertOptions, Source, convert, convert_model
+from clinicedge.convert.user_source import UserModel, load_user_source
 from clinicedge.convert.zoo_source import load_source
 from clinicedge.profiles.splits import part_of, patient_key
 from clinicedge.runtime import phantom
+
+from .user_files import findings_row, mask_row, write_data, write_networks, write_spec
 
 NAME = "mobilenet-0.25-128"
 # Patients of each part, two films each but for the test part.
@@ -72,3 +75,34 @@ def options(tmp_path_factory: pytest.TempPathFactory, phantom_folder: Path) -> C
 def converted(source: Source, options: ConvertOptions) -> Conversion:
     """All nine artifacts."""
     return convert_model(source, options)
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a user: net.py, and a data folder of masks and one of findings."""
+    root = tmp_path_factory.mktemp("user")
+    patients = {"train": 12, "select": 10, "guard": 12}
+    write_networks(root)
+    write_data(root / "masks", patients, ("mask", "label"), mask_row)
+    write_data(root / "findings", patients, ("findings",), findings_row)
+    return root
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> ConvertOptions:
+    out = tmp_path_factory.mktemp("small")
+    return ConvertOptions(out, precisions=("fp32", "int8"), calibration_films=12, min_agreement=0.5)
+
+
+@pytest.fixture(scope="session")
+def findings(files: Path, small: ConvertOptions) -> Conversion:
+    spec = write_spec(files, "my-findings", "findings", ("A", "B", "C"))
+    source, _ = load_user_source(UserModel(f"{files / 'net.py'}:findings", spec=spec))
+    return convert_model(source, replace(small, data=files / "findings", formats=("onnx",)))
+
+
+@pytest.fixture(scope="session")
+def on_lungs(tmp_path_factory: pytest.TempPathFactory) -> Conversion:
+    """The default form of the smallest classifier, one artifact a model, on phantoms alone."""
+    out = tmp_path_factory.mktemp("zoo")
+    return convert(f"{NAME}-on-lungs", ConvertOptions(out, ("onnx",), ("fp32",)))

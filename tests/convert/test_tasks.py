@@ -19,46 +19,16 @@ from clinicedge.runtime import load, phantom
 from clinicedge.runtime.acceptance import check_acceptance
 from clinicedge.runtime.errors import CheckpointError, DataError
 
-from .user_files import (
-    findings_row,
-    mask_row,
-    write_data,
-    write_networks,
-    write_spec,
-)
+from .user_files import write_spec
 
-PATIENTS = {"train": 12, "select": 10, "guard": 12}
 ABC = ("A", "B", "C")
 
 
 @pytest.fixture(scope="session")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """net.py, and a data folder of masks and one of findings."""
-    root = tmp_path_factory.mktemp("user")
-    write_networks(root)
-    write_data(root / "masks", PATIENTS, ("mask", "label"), mask_row)
-    write_data(root / "findings", PATIENTS, ("findings",), findings_row)
-    return root
-
-
-@pytest.fixture(scope="session")
-def options(tmp_path_factory: pytest.TempPathFactory) -> ConvertOptions:
-    out = tmp_path_factory.mktemp("bundles")
-    return ConvertOptions(out, precisions=("fp32", "int8"), calibration_films=12, min_agreement=0.5)
-
-
-@pytest.fixture(scope="session")
-def masks(files: Path, options: ConvertOptions) -> Conversion:
+def masks(files: Path, small: ConvertOptions) -> Conversion:
     spec = write_spec(files, "my-masks", "segmentation", ("T",))
     source, _ = load_user_source(UserModel(f"{files / 'net.py'}:mask", spec=spec))
-    return convert_model(source, replace(options, data=files / "masks"))
-
-
-@pytest.fixture(scope="session")
-def findings(files: Path, options: ConvertOptions) -> Conversion:
-    spec = write_spec(files, "my-findings", "findings", ABC)
-    source, _ = load_user_source(UserModel(f"{files / 'net.py'}:findings", spec=spec))
-    return convert_model(source, replace(options, data=files / "findings", formats=("onnx",)))
+    return convert_model(source, replace(small, data=files / "masks"))
 
 
 def test_masks_in_three_formats_are_the_network(masks: Conversion) -> None:
@@ -130,7 +100,7 @@ def test_findings_bundle_keeps_its_pooled_head_and_explains(findings: Conversion
 
 
 def test_an_onnx_file_and_why_it_has_no_tflite(
-    findings: Conversion, files: Path, options: ConvertOptions, tmp_path: Path
+    findings: Conversion, files: Path, small: ConvertOptions, tmp_path: Path
 ) -> None:
     """A file with a free batch axis, other names, and a Sigmoid at its end."""
     import onnx
@@ -147,7 +117,7 @@ def test_an_onnx_file_and_why_it_has_no_tflite(
     spec = write_spec(tmp_path, "theirs", "findings", ABC)
     source, notes = load_user_source(UserModel(str(tmp_path / "theirs.onnx"), spec=spec))
     assert "Sigmoid" in notes[0]
-    wish = replace(options, data=files / "findings", precisions=("fp32",), keep_going=True)
+    wish = replace(small, data=files / "findings", precisions=("fp32",), keep_going=True)
     done = convert_model(source, replace(wish, out=tmp_path / "out"))
     assert [a.id for a in done.manifest.artifacts] == ["onnx/fp32", "openvino/fp32"]
     (failed,) = done.failed
@@ -167,11 +137,11 @@ def test_an_onnx_file_and_why_it_has_no_tflite(
 
 
 def test_the_command_line_takes_a_user_s_file(
-    files: Path, options: ConvertOptions, findings: Conversion, capsys: pytest.CaptureFixture[str]
+    files: Path, small: ConvertOptions, findings: Conversion, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [
         *("convert", f"{files / 'net.py'}:findings", "--spec", str(files / "my-findings.toml")),
-        *("--out", str(options.out), "--data", str(files / "findings"), "--formats", "onnx"),
+        *("--out", str(small.out), "--data", str(files / "findings"), "--formats", "onnx"),
         *("--precisions", "fp32,int8", "--calibration-films", "12", "--min-agreement", "0.5"),
     ]
     capsys.readouterr()
