@@ -205,10 +205,16 @@ class _Work:
 
 
 def _no_weights(name: str, err: WeightsMissingError) -> str:
-    missing = next((m for m in members_of(name) if zoo.needs_user_weights(m)), None)
-    if missing is None:
-        return str(err)
+    """Without the folders that were looked in: a report goes to other machines."""
+    members = members_of(name)
+    theirs = next((m for m in members if zoo.needs_user_weights(m)), None)
+    if theirs is not None:
+        return (
+            f"no reference weights: '{theirs}' is a spec for your own checkpoint. Bring it: "
+            f"clinicedge convert CHECKPOINT --model {theirs}."
+        )
+    missing = next((m for m in members if f"'{m}'" in str(err)), members[-1])
     return (
-        f"no reference weights: '{missing}' is a spec for your own checkpoint. Bring it: "
-        f"clinicedge convert CHECKPOINT --model {missing}."
+        f"no reference weights for '{missing}' here. Train it: clinicedge train {missing} --data "
+        f"DIR; or bring your checkpoint: clinicedge convert CHECKPOINT --model {missing}."
     )

@@ -215,8 +215,10 @@ def _details(row: Row) -> str:
     listed = "".join(f"<li>{escape(text)}</li>" for text in (*notes, *row.notes))
     members = f"<p>Pipeline of {escape(', '.join(row.members))}.</p>" if row.members else ""
     return (
-        f'<details id="{escape(row.name)}"><summary>{escape(row.name)}</summary>{members}'
-        "<div class=wide><table><thead><tr><th>artifact<th>kB<th>equal decisions<th>difference"
+        f"<details><summary>{escape(row.name)}</summary>{members}"
+        # A link into closed details opens them.
+        f'<div class=wide id="{escape(row.name)}"><table><thead><tr><th>artifact<th>kB'
+        "<th>equal decisions<th>difference"
         f"<th>cosine<th>figures, percent<th>latency ms</tr></thead>{body}</table></div>"
         f"<ul>{listed}</ul></details>"
     )

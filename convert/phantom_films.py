@@ -1,6 +1,7 @@
 """Phantom films where a conversion is given no others, and for the acceptance of every bundle."""
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,9 +36,15 @@ def phantom_pixels(drawn: Phantom, spec: InputSpec, cropped: "Crop | None") -> N
     """
     height = min(spec.height, _MAX_HEIGHT)
     if cropped is None:
-        return draw(replace(drawn, height=height, width=round(height * 4 / 3))).pixels
-    film = draw(replace(drawn, height=round(height * 1.4), width=round(height * 1.4 * 4 / 3)))
+        return _drawn(replace(drawn, height=height, width=round(height * 4 / 3))).pixels
+    film = _drawn(replace(drawn, height=round(height * 1.4), width=round(height * 1.4 * 4 / 3)))
     return _one_size(cropped(film) or _middle(film), height)
+
+
+@lru_cache(maxsize=512)
+def _drawn(drawn: Phantom) -> Film:
+    """Several conversions of one run draw the same phantoms."""
+    return draw(drawn)
 
 
 def _middle(film: Film) -> Film:
