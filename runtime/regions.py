@@ -41,6 +41,15 @@ def region_boxes(labels: NDArray[np.int32], count: int) -> list[tuple[int, int, 
     return [tuple(box) for box in np.concatenate([low, high]).T.tolist()]
 
 
+def enlarge_nearest(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """bool (h, w) brought to (H, W) by the nearest pixel."""
+    rows, columns = (
+        np.minimum(((np.arange(n) + 0.5) * m / n).astype(np.intp), m - 1)
+        for n, m in zip(shape, mask.shape, strict=True)
+    )
+    return mask[np.ix_(rows, columns)]
+
+
 def _runs(
     mask: NDArray[np.bool_],
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:

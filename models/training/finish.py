@@ -2,18 +2,21 @@
 
 import datetime
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from ...profiles.masks import MaskDataset
-from ...runtime.errors import ModelError
+from ...profiles.shortcut_audit import AuditFigures
+from ...runtime.errors import DataError, ModelError, WeightsMissingError
 from ...runtime.files import sha256_file, write_atomic
 from ...runtime.records import dump_bytes
 from ...runtime.spec import ModelSpec
 from .. import weights
 from ..zoo import build, cost, spec
+from .auditing import audit_weights
 from .card import Card, render
 from .cropping import lung_cropper
 from .curves import draw_curves
@@ -52,9 +55,27 @@ def finish(
     draw_curves(state.history, state.best_epoch, name, folder / "curves.png")
     found = _judge(module, data, model, folders)
     card = _card(model, data, state, found, sha256_file(path))
-    write_atomic(folder / f"{name}.json", dump_bytes(card))
-    write_atomic(folder / f"{name}.md", render(card, model).encode("utf-8"))
+    card = replace(card, audit=_audit(module, data, model, folders))
+    write_card(card, model, folder)
     return card
+
+
+def write_card(card: Card, model: ModelSpec, folder: Path) -> None:
+    """NAME.json and NAME.md."""
+    write_atomic(folder / f"{card.name}.json", dump_bytes(card))
+    write_atomic(folder / f"{card.name}.md", render(card, model).encode("utf-8"))
+
+
+def _audit(
+    module: nn.Module, data: Data, model: ModelSpec, folders: tuple[Path, ...]
+) -> AuditFigures | None:
+    """Of classifiers of chest films; None where no lungs can be found to hide."""
+    if isinstance(data, MaskDataset) or model.task != "classification":
+        return None
+    try:
+        return audit_weights(module, data, model, folders)
+    except (WeightsMissingError, DataError):
+        return None
 
 
 def _judge(module: nn.Module, data: Data, model: ModelSpec, folders: tuple[Path, ...]) -> Judgement:
