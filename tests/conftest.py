@@ -3,7 +3,9 @@
 With CLINICEDGE_REQUIRE_ALL=1 every skip but "no reference data" fails.
 """
 
+import json
 import os
+import shutil
 from collections.abc import Generator
 from pathlib import Path
 
@@ -66,7 +68,23 @@ def phantom_film() -> Film:
 
 @pytest.fixture(scope="session")
 def tiny_bundle() -> Path:
-    """Folder of the committed demo bundle, INT8 in three formats. Copy it before you write."""
+    """Folder of the committed demo pipeline, INT8 in three formats. Copy it before you write."""
     found = sorted((Path(__file__).parent.parent / "demo").glob("*/bundle.json"))
     assert found, "demo/ has no bundle; make one with `clinicedge convert`"
     return found[0].parent
+
+
+@pytest.fixture(scope="session")
+def plain_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the demo's classifier alone, said to take whole films. Copy it before you write.
+
+    A real model in three formats; its acceptance films are scored as they are either way.
+    """
+    (member,) = (tiny_bundle / "members").glob("*-lung-crop")
+    folder = tmp_path_factory.mktemp("plain") / member.name.removesuffix("-lung-crop")
+    shutil.copytree(member, folder, ignore=shutil.ignore_patterns("measurements"))
+    manifest = json.loads((folder / "bundle.json").read_bytes())
+    manifest["name"] = folder.name
+    manifest["input"]["region"] = "film"
+    (folder / "bundle.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return folder

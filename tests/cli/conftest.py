@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -45,12 +44,17 @@ def ce(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
 
 
 @pytest.fixture
-def bundle(tiny_bundle: Any, tmp_path: Path) -> Bundle:
-    """A copy that the test may write into."""
-    source = Path(getattr(tiny_bundle, "folder", tiny_bundle))
+def bundle(tiny_bundle: Path, tmp_path: Path) -> Bundle:
+    """A copy of the demo, a pipeline, that the test may write into."""
     target = tmp_path / "bundle"
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns("measurements"))
+    shutil.copytree(tiny_bundle, target, ignore=shutil.ignore_patterns("measurements"))
     return load(target)
+
+
+@pytest.fixture
+def plain(plain_bundle: Path, tmp_path: Path) -> Bundle:
+    """A copy of the classifier of whole films that the test may write into."""
+    return load(shutil.copytree(plain_bundle, tmp_path / "plain"))
 
 
 @pytest.fixture(scope="session")

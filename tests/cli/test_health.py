@@ -8,10 +8,17 @@ from typing import Any
 import pytest
 import tiny_bundles as tiny
 
+from clinicedge.runtime import load
 from clinicedge.runtime.bundle import Bundle
 from clinicedge.runtime.choices import machine_id
 
 Command = Callable[..., Any]
+
+
+@pytest.fixture
+def classifier(bundle: Bundle) -> Bundle:
+    """The demo's deciding member, in the demo's folder."""
+    return dict(bundle.models())["classifier"]
 
 
 def test_an_intact_bundle_passes(ce: Command, bundle: Bundle) -> None:
@@ -21,41 +28,78 @@ def test_an_intact_bundle_passes(ce: Command, bundle: Bundle) -> None:
     assert "not made: signature, guard, temperature" in ran.out
     document = json.loads(ce("verify", bundle.folder, "--json").out)
     assert document["passed"]
-    assert {a["artifact"] for a in document["artifacts"]} == {
-        a.id for a in bundle.manifest.artifacts
+    assert {(a["member"], a["artifact"]) for a in document["artifacts"]} == {
+        (member, f"{name}/int8-static")
+        for member in ("lungs", "classifier")
+        for name in ("onnx", "openvino", "tflite")
     }
 
 
-def test_a_changed_file_fails_by_name_and_the_rest_is_checked(ce: Command, bundle: Bundle) -> None:
-    path = bundle.folder / bundle.artifact("onnx/int8-static").graphs[0].files[0].path
+def test_a_classifier_of_whole_films_passes(ce: Command, plain: Bundle) -> None:
+    ran = ce("verify", plain.folder, "--json")
+    assert ran.code == 0
+    assert {(a["member"], a["artifact"]) for a in json.loads(ran.out)["artifacts"]} == {
+        ("", a.id) for a in plain.manifest.artifacts
+    }
+
+
+def test_a_changed_file_fails_by_name_and_the_rest_is_checked(
+    ce: Command, bundle: Bundle, classifier: Bundle
+) -> None:
+    path = classifier.folder / classifier.artifact("onnx/int8-static").graphs[0].files[0].path
     path.write_bytes(path.read_bytes()[:-1])
     ran = ce("verify", bundle.folder, "--json")
     assert ran.code == 1
-    rows = {a["artifact"]: a for a in json.loads(ran.out)["artifacts"]}
-    assert rows["onnx/int8-static"]["files"] == "changed"
-    assert path.name in rows["onnx/int8-static"]["detail"]
-    assert all(
-        r["acceptance"] == "passed" for name, r in rows.items() if name != "onnx/int8-static"
-    )
+    rows = {(a["member"], a["artifact"]): a for a in json.loads(ran.out)["artifacts"]}
+    changed = rows.pop(("classifier", "onnx/int8-static"))
+    assert changed["files"] == "changed"
+    assert path.name in changed["detail"]
+    assert ("lungs", "onnx/int8-static") in rows
+    assert all(r["acceptance"] == "passed" for r in rows.values())
 
 
-def test_a_changed_acceptance_film_fails(ce: Command, bundle: Bundle) -> None:
-    assert bundle.manifest.acceptance is not None
-    (bundle.folder / bundle.manifest.acceptance.films[0].file.path).write_bytes(b"x")
-    ran = ce("verify", bundle.folder)
+@pytest.mark.parametrize("member", ["lungs", "classifier"])
+def test_a_changed_acceptance_film_fails(ce: Command, bundle: Bundle, member: str) -> None:
+    model = dict(bundle.models())[member]
+    assert model.manifest.acceptance is not None
+    (model.folder / model.manifest.acceptance.films[0].file.path).write_bytes(b"x")
+    ran = ce("verify", bundle.folder, "--json")
     assert ran.code == 1
-    assert "FAILED" in ran.out
+    failed = {a["member"] for a in json.loads(ran.out)["artifacts"] if a["acceptance"] == "failed"}
+    assert failed == {member}
+    assert "FAILED" in ce("verify", bundle.folder).out
 
 
-def test_answers_outside_the_tolerance_fail(ce: Command, bundle: Bundle) -> None:
-    manifest = bundle.folder / "bundle.json"
+def other_answers(folder: Path) -> None:
+    manifest = folder / "bundle.json"
     data = json.loads(manifest.read_bytes())
     for expected in data["acceptance"]["films"][0]["expected"]:
         expected["values"] = [v + 1.0 + 2 * expected["tolerance"] for v in expected["values"]]
     manifest.write_text(json.dumps(data))
-    ran = ce("verify", bundle.folder)
+
+
+def test_answers_outside_the_tolerance_fail(ce: Command, plain: Bundle) -> None:
+    other_answers(plain.folder)
+    ran = ce("verify", plain.folder)
     assert ran.code == 1
     assert "scores differ by" in ran.out
+
+
+def test_a_members_answers_outside_the_tolerance_fail(
+    ce: Command, bundle: Bundle, classifier: Bundle
+) -> None:
+    other_answers(classifier.folder)
+    ran = ce("verify", bundle.folder)
+    assert ran.code == 1
+    assert "mobilenet-0.5-160-lung-crop" in ran.out, "the pipeline names its member by its id"
+    manifest = bundle.folder / "bundle.json"
+    written = manifest.read_text().replace(classifier.id, load(classifier.folder).id)
+    manifest.write_text(written)
+    ran = ce("verify", bundle.folder, "--json")
+    assert ran.code == 1
+    rows = json.loads(ran.out)["artifacts"]
+    assert {r["member"] for r in rows if r["acceptance"] == "failed"} == {"classifier"}
+    assert all("scores differ by" in r["detail"] for r in rows if r["member"] == "classifier")
 
 
 def test_all_members_of_a_pipeline_are_checked(ce: Command, tmp_path: Path) -> None:
@@ -96,16 +140,24 @@ def test_doctor_knows_the_machine(ce: Command) -> None:
     assert "works" in ce("doctor").out
 
 
-def test_doctor_checks_the_bundle(ce: Command, bundle: Bundle) -> None:
+def test_doctor_checks_the_bundle(ce: Command, bundle: Bundle, classifier: Bundle) -> None:
     ran = ce("doctor", bundle.folder)
     assert ran.code == 0
-    assert "tuned: no" in ran.out
+    assert "tuned lungs: no" in ran.out
+    assert "tuned classifier: no" in ran.out
     assert "healthy" in ran.out
-    path = bundle.folder / bundle.artifact("onnx/int8-static").graphs[0].files[0].path
+    assert "NOT healthy" not in ran.out
+    path = classifier.folder / classifier.artifact("onnx/int8-static").graphs[0].files[0].path
     path.write_bytes(b"")
     ran = ce("doctor", bundle.folder)
     assert ran.code == 1
     assert "NOT healthy" in ran.out
+
+
+def test_doctor_knows_a_model_alone_by_no_member(ce: Command, plain: Bundle) -> None:
+    ran = ce("doctor", plain.folder)
+    assert ran.code == 0
+    assert "tuned: no" in ran.out
 
 
 def test_doctor_says_which_engine_does_not_load(

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from clinicedge.runtime.bundle import Bundle
 from clinicedge.runtime.classifier import as_classifier
 from clinicedge.runtime.manifest import DiscrepancyRule, PipelineRules
 from clinicedge.runtime.phantom import encode_png
+from clinicedge.runtime.predictions import Classification
 from clinicedge.runtime.predictions_json import prediction_json
 
 Command = Callable[..., Any]
@@ -33,8 +35,9 @@ def test_json_is_the_predictors_own_answer(ce: Command, bundle: Bundle, film: Pa
         "predict", bundle.folder, film, "--precision", "onnx/int8-static", "--threads", 1, "--json"
     )
     document = json.loads(ran.out)
-    predictor = as_classifier(bundle.predictor(precision="onnx/int8-static", threads=1))
+    predictor = bundle.predictor(precision="onnx/int8-static", threads=1)
     expected = predictor.predict(read_film(film))
+    assert isinstance(expected, Classification)
     (answer,) = document["films"]
     assert answer["prediction"] == prediction_json(expected) | {
         "timing": answer["prediction"]["timing"]
@@ -42,8 +45,35 @@ def test_json_is_the_predictors_own_answer(ce: Command, bundle: Bundle, film: Pa
     assert answer["prediction"]["score"] == expected.score
     assert answer["prediction"]["positive"] == expected.positive
     assert answer["prediction"]["threshold"] == expected.threshold
+    assert expected.crop is not None
+    assert answer["prediction"]["crop"] == asdict(expected.crop)
+    members = answer["prediction"]["members"]
+    assert [(m["role"], m["report"]["model"]) for m in members] == [
+        ("lungs", "lungs-128"),
+        ("classifier", "mobilenet-0.5-160-lung-crop"),
+    ]
     assert document["report"]["artifact_sha256"] == expected.report.artifact_sha256
     assert document["caution"] == CAUTION
+
+
+def test_a_classifier_of_whole_films_cuts_nothing(ce: Command, plain: Bundle, film: Path) -> None:
+    ran = ce("predict", plain.folder, film, "--precision", "onnx/int8-static", "--json")
+    (answer,) = json.loads(ran.out)["films"]
+    predictor = as_classifier(plain.predictor(precision="onnx/int8-static"))
+    assert answer["prediction"]["score"] == predictor.predict(read_film(film)).score
+    assert (answer["prediction"]["crop"], answer["prediction"]["members"]) == (None, [])
+
+
+def test_a_film_without_lungs_gets_no_score(ce: Command, bundle: Bundle, tmp_path: Path) -> None:
+    black = write_film(tmp_path / "black.png", 0)
+    ran = ce("predict", bundle.folder, black, "--json")
+    assert ran.code == 2
+    (answer,) = json.loads(ran.out)["films"]
+    assert answer["error"]["kind"] == "NoLungsError"
+    assert "prediction" not in answer
+    table = ce("predict", bundle.folder, black)
+    assert table.code == 2
+    assert "refused: no lungs found" in table.out
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
@@ -130,8 +160,12 @@ def test_an_unknown_schema_version_is_refused(ce: Command, bundle: Bundle, film:
     assert "schema 99" in ran.err
 
 
-def test_a_changed_artifact_byte_is_refused(ce: Command, bundle: Bundle, film: Path) -> None:
-    path = bundle.folder / bundle.artifact("onnx/int8-static").graphs[0].files[0].path
+@pytest.mark.parametrize("member", ["lungs", "classifier"])
+def test_a_changed_artifact_byte_is_refused(
+    ce: Command, bundle: Bundle, film: Path, member: str
+) -> None:
+    model = dict(bundle.models())[member]
+    path = model.folder / model.artifact("onnx/int8-static").graphs[0].files[0].path
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)

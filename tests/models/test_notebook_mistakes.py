@@ -72,8 +72,8 @@ def test_a_caller_can_state_neither_size_nor_scaling_nor_labels(tiny_bundle: Pat
     assert predictor.labels == ("NORMAL", "PNEUMONIA")
 
 
-def test_a_tensor_of_another_size_is_refused(tiny_bundle: Path) -> None:
-    bundle = load(tiny_bundle)
+def test_a_tensor_of_another_size_is_refused(plain_bundle: Path) -> None:
+    bundle = load(plain_bundle)
     artifact = bundle.manifest.artifacts[0]
     options = SessionOptions(compute=artifact.computes[0], threads=1)
     session = open_session(bundle.files(artifact.id), options=options)
@@ -82,26 +82,26 @@ def test_a_tensor_of_another_size_is_refused(tiny_bundle: Path) -> None:
 
 
 def test_another_size_or_scaling_in_the_manifest_fails_its_acceptance(
-    tiny_bundle: Path, tmp_path: Path
+    plain_bundle: Path, tmp_path: Path
 ) -> None:
     def scaled(raw: dict[str, Any]) -> None:
         raw["input"]["scaling"] = {"mean": [m / 255 for m in VGG_MEANS], "std": [1 / 255] * 3}
 
-    bundle = edited(tiny_bundle, tmp_path, scaled)
-    assert bundle.id != load(tiny_bundle).id
+    bundle = edited(plain_bundle, tmp_path, scaled)
+    assert bundle.id != load(plain_bundle).id
     result = check_acceptance(bundle, bundle.manifest.artifacts[0].id, cache=False)
     assert not result.passed
     assert "preprocessed pixels differ" in result.explain()
 
 
-def test_swapped_labels_are_another_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_swapped_labels_are_another_bundle(plain_bundle: Path, tmp_path: Path) -> None:
     """The third mistake: whoever swaps them has a bundle of another id, and answers say so."""
 
     def swap(raw: dict[str, Any]) -> None:
         raw["outputs"][0]["labels"].reverse()
 
-    bundle = edited(tiny_bundle, tmp_path, swap)
+    bundle = edited(plain_bundle, tmp_path, swap)
     ids = []
-    for one in (bundle, load(tiny_bundle)):
+    for one in (bundle, load(plain_bundle)):
         ids.append(one.predictor(threads=1).predict(film(160, 160)).report.bundle_id)
-    assert ids[0] == bundle.id != ids[1] == load(tiny_bundle).id
+    assert ids[0] == bundle.id != ids[1] == load(plain_bundle).id

@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,12 +18,9 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def bundle(tiny_bundle: Any, tmp_path: Path) -> Bundle:
-    """A copy that the test may write into."""
-    source = Path(getattr(tiny_bundle, "folder", tiny_bundle))
-    target = tmp_path / "bundle"
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns("measurements"))
-    return load(target)
+def bundle(plain_bundle: Path, tmp_path: Path) -> Bundle:
+    """A copy of the classifier of whole films that the test may write into."""
+    return load(shutil.copytree(plain_bundle, tmp_path / "bundle"))
 
 
 @pytest.fixture(scope="session")
