@@ -19,7 +19,7 @@ from ..runtime.predictions import CascadeResult, Classification, Findings, Predi
 from ..runtime.predictor import Predictor
 from .answers import Answer
 from .datasets import DataFilm, Dataset, read_dataset, read_findings_dataset
-from .evaluation import ArtifactFigures, PartFigures, Ran, Wanted
+from .evaluation import ArtifactFigures, PartFigures, Ran, Wanted, reference_of
 from .film_store import Films
 from .measure import Progress
 from .metrics import bootstrap_ratio, bootstrap_share, evaluate_binary
@@ -154,7 +154,7 @@ def part_figures(name: Wanted, known: Targets, scored: Sequence[Scores]) -> Part
     Raises:
         DataError: the part has only one of the two labels.
     """
-    reference = _reference(scored)
+    reference = reference_of(scored)
     inside = known.parts[name]
     rows: list[ArtifactFigures] = []
     missing: list[str] = []
@@ -232,11 +232,3 @@ def _decisions(one: Scores, column: int, mask: Bools) -> NDArray[np.int64]:
     values = one.values[mask, column]
     decided = (values >= one.thresholds[column]).astype(np.int64)
     return np.where(np.isfinite(values), decided, -1)
-
-
-def _reference(scored: Sequence[Scores]) -> Scores:
-    """ONNX FP32 where it was scored, else any FP32, else the first."""
-    return min(
-        scored,
-        key=lambda s: (s.ran.artifact != "onnx/fp32", not s.ran.artifact.endswith("fp32")),
-    )

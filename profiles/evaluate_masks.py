@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..runtime.errors import DataError, TensorError
 from ..runtime.predictions import Segmentation
 from ..runtime.predictor import Predictor
-from .evaluation import ArtifactMasks, PartFigures, Ran, Wanted
+from .evaluation import ArtifactMasks, PartFigures, Ran, Wanted, reference_of
 from .film_store import Films
 from .mask_metrics import MaskFigures, PixelCounts, count_pixels, mask_figures
 from .masks import MaskDataset, MaskFilm, read_mask_pixels
@@ -81,10 +81,7 @@ def mask_part(
     held = set(chosen[name].films)
     inside = np.array([f in held for f in films])
     patients = tuple(f.patient_key for f in films if f in held)
-    reference = min(
-        scored,
-        key=lambda s: (s.ran.artifact != "onnx/fp32", not s.ran.artifact.endswith("fp32")),
-    )
+    reference = reference_of(scored)
     rows = []
     for one in scored:
         flips = int(np.sum((one.found != reference.found)[inside]))

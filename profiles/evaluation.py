@@ -1,7 +1,8 @@
 """The records of an evaluation: what is asked, and what comes out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, Protocol, TypeVar, get_args
 
 from ..runtime.manifest import Figure, Part
 from .machine import Machine
@@ -132,3 +133,19 @@ class EvaluationReport:
     date: str
     parts: tuple[PartFigures, ...]
     skipped: tuple[Skipped, ...]
+
+
+class _HasRun(Protocol):
+    @property
+    def ran(self) -> Ran: ...
+
+
+Scored = TypeVar("Scored", bound=_HasRun)
+
+
+def reference_of(scored: Sequence[Scored]) -> Scored:
+    """ONNX FP32 where it was scored, else any FP32, else the first."""
+    return min(
+        scored,
+        key=lambda s: (s.ran.artifact != "onnx/fp32", not s.ran.artifact.endswith("fp32")),
+    )

@@ -26,6 +26,10 @@ _EXPECTED = {
 }
 # The 16 films of val are too few to choose anything by.
 _PARTS = {"train": "train", "val": "train", "test": "test"}
+_NOTES = (
+    "val joins train: our own split takes select, guard and test from it by patient",
+    "some patient numbers occur in train and test; whether they are the same children is unknown",
+)
 
 
 def read(source: Path, _readers: Readers, progress: Progress) -> Found:
@@ -63,11 +67,7 @@ def read(source: Path, _readers: Readers, progress: Progress) -> Found:
         group="label",
         rows=tuple(rows),
         bad=tuple(bad),
-        notes=(
-            "val joins train: our own split takes select, guard and test from it by patient",
-            "some patient numbers occur in train and test; whether they are the same children is "
-            "unknown",
-        ),
+        notes=_NOTES,
     )
 
 

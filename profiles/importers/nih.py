@@ -55,7 +55,6 @@ def read(source: Path, _readers: Readers, progress: Progress) -> Found:
         raise DataError(
             f"none of the {len(rows)} films of {root / table} is in {root}; expected {LAYOUT}."
         )
-    left = len(rows) - len(taken)
     return Found(
         root=root,
         columns=("findings", "patient", "age", "sex", "view", "split", "origin"),
@@ -66,7 +65,7 @@ def read(source: Path, _readers: Readers, progress: Progress) -> Found:
         ),
         boxes=_boxes(root, {r.film.name: r.film for r in taken}, sizes),
         notes=(
-            f"{left} films of the table are not in the folder and were left aside",
+            f"{len(rows) - len(taken)} films of the table are not in the folder, left aside",
             "findings were mined from reports; most films are of adults",
             "the official test list was used" if tests else "no test_list.txt: all films are train",
         ),
