@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_bundles as tiny
 
+from clinicedge.runtime import phantom
 from clinicedge.runtime.bundle import Bundle
 from clinicedge.runtime.choices import read_choice
+from clinicedge.runtime.phantom import encode_png
 from clinicedge.runtime.records import dump_bytes
 
 Command = Callable[..., Any]
@@ -18,16 +21,16 @@ QUICK = ("--rounds", 1, "--seconds", 0.01)
 
 
 @pytest.fixture
-def small(bundle: Bundle) -> Bundle:
-    """Two artifacts of the bundle, so that little is measured."""
+def small(plain: Bundle) -> Bundle:
+    """Two artifacts of a model, so that little is measured."""
     from clinicedge.runtime import load
 
     kept = tuple(
-        a for a in bundle.manifest.artifacts if a.id in ("onnx/int8-static", "openvino/int8-static")
+        a for a in plain.manifest.artifacts if a.id in ("onnx/int8-static", "openvino/int8-static")
     )
-    manifest = replace(bundle.manifest, artifacts=kept)
-    (bundle.folder / "bundle.json").write_bytes(dump_bytes(manifest))
-    return load(bundle.folder)
+    manifest = replace(plain.manifest, artifacts=kept)
+    (plain.folder / "bundle.json").write_bytes(dump_bytes(manifest))
+    return load(plain.folder)
 
 
 @pytest.fixture
@@ -84,6 +87,39 @@ def test_profile_as_json_with_another_devices_budget(ce: Command, small: Bundle)
     assert not (small.folder / "measurements").exists()
 
 
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Bundle:
+    lungs = tiny.masks(tmp_path / "lungs")
+    classifier = tiny.binary(tmp_path / "c", "tiny-lung-crop", tiny.Scores(region="lungs"))
+    return tiny.on_lungs(tmp_path / "tiny-on-lungs", classifier, lungs)
+
+
+def test_tune_and_forget_a_pipeline(ce: Command, pipeline: Bundle) -> None:
+    ran = ce("tune", pipeline.folder, *QUICK, "--threads", 1)
+    assert ran.code == 0
+    assert "member" in ran.out
+    for path, model in pipeline.models():
+        assert f"{path}: chosen and remembered" in ran.out
+        assert read_choice(model.id) is not None
+    document = json.loads(ce("tune", pipeline.folder, *QUICK, "--threads", 1, "--json").out)
+    assert [m["paths"] for m in document["members"]] == [["lungs"], ["classifier"]]
+    assert document["members"][0]["result"]["choice"]["artifact"] == "onnx/fp32"
+    assert ce("tune", pipeline.folder, "--forget").out == "forgotten\n"
+    assert ce("tune", pipeline.folder, "--forget").out == "not tuned\n"
+
+
+def test_profile_a_pipeline(ce: Command, pipeline: Bundle, tmp_path: Path) -> None:
+    film = tmp_path / "chest.png"
+    film.write_bytes(phantom.encode_png(tiny.chest()))
+    picture = tmp_path / "costs.png"
+    ran = ce("profile", pipeline.folder, *QUICK, "--film", film, "--plot", picture)
+    assert ran.code == 0, ran.err
+    for word in ("whole", "lungs", "classifier", "own film, 120 x 160", "fastest within"):
+        assert word in ran.out
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert (pipeline.folder / "measurements").is_dir()
+
+
 def test_profile_refuses_an_unknown_device(ce: Command, small: Bundle) -> None:
     ran = ce("profile", small.folder, "--device", "toaster")
     assert ran.code == 2
@@ -113,6 +149,19 @@ def test_evaluate_prints_every_figure(
     assert [p["part"] for p in document["parts"]] == ["all"]
     assert len(document["parts"][0]["rows"]) == 2
     assert document["parts"][0]["rows"][0]["figures"]["accuracy"]["n"] == 4
+
+
+def test_evaluate_scores_the_demo_whole(ce: Command, bundle: Bundle, data: Path) -> None:
+    (data / "2.png").write_bytes(encode_png(tiny.chest(0)))
+    document = json.loads(ce("evaluate", bundle.folder, "--data", data, "--json").out)
+    (part,) = document["parts"]
+    rows = {row["artifact"]: row for row in part["rows"]}
+    assert set(rows) == {"onnx/int8", "openvino/int8", "tflite/int8"}
+    for name, row in rows.items():
+        predictor = bundle.predictor(precision=name)
+        assert row["artifact_sha256"] == predictor.report.artifact_sha256
+        assert row["threshold"] == predictor.thresholds["PNEUMONIA"]
+        assert (row["no_score"], row["figures"]["accuracy"]["n"]) == (1, 3)
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,21 @@
 
 import hashlib
 import io
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_bundles as tiny
 from PIL import Image
 
 from clinicedge.edge_server.cases import clean_name
+from clinicedge.edge_server.settings import Settings
 from clinicedge.runtime import CAUTION, decode_film, load
+from clinicedge.runtime.phantom import encode_png
 from clinicedge.runtime.predictions import Classification
 
-from .conftest import Box, dicom_film
+from .conftest import Box, Serve, dicom_film
 
 
 def picture(data: bytes) -> Image.Image:
@@ -37,10 +41,18 @@ def test_a_film_becomes_a_case_with_the_whole_prediction(
     assert prediction["positive"] is expected.positive
     assert prediction["label"] == expected.label
     assert prediction["probabilities"] == dict(expected.probabilities)
+    assert expected.crop is not None
+    assert prediction["crop"] == asdict(expected.crop)
     assert prediction["caution"] == case["caution"] == CAUTION
     report = prediction["report"]
     assert report["artifact"] == expected.report.artifact
-    assert report["artifact_sha256"] == bundle.artifact(report["artifact"]).sha256
+    assert report["artifact_sha256"] == expected.report.artifact_sha256
+    models = dict(bundle.models())
+    assert [m["role"] for m in prediction["members"]] == ["lungs", "classifier"] == list(models)
+    for member in prediction["members"]:
+        model, told = models[member["role"]], member["report"]
+        assert (told["model"], told["bundle_id"]) == (model.manifest.name, model.id)
+        assert told["artifact_sha256"] == model.artifact(told["artifact"]).sha256
     assert report["bundle_id"] == bundle.id
     assert report["session"]["engine"] == "onnxruntime"
     assert report["session"]["threads"] == 1
@@ -48,6 +60,27 @@ def test_a_film_becomes_a_case_with_the_whole_prediction(
     assert case["film"]["sha256"] == hashlib.sha256(film_png).hexdigest()
     assert (case["film"]["width"], case["film"]["height"]) == (192, 144)
     assert shared_box.client.get(case["links"]["self"]).json() == case
+
+
+def test_a_classifier_of_whole_films_cuts_nothing(
+    serve: Serve, plain: Settings, plain_bundle: Path, film_png: bytes
+) -> None:
+    with serve(replace(plain, bundles=(plain_bundle,))) as box:
+        (prediction,) = box.post(film_png).json()["predictions"]
+    bundle = load(plain_bundle)
+    report = prediction["report"]
+    assert report["artifact_sha256"] == bundle.artifact(report["artifact"]).sha256
+    assert report["bundle_id"] == bundle.id
+    assert (prediction["crop"], prediction["members"]) == (None, [])
+
+
+def test_a_film_without_lungs_is_kept_without_a_score(shared_box: Box) -> None:
+    black = encode_png(tiny.chest(lungs=0))
+    case = shared_box.post(black, "black.png").json()
+    (told,) = case["predictions"]
+    assert (told["kind"], told["code"]) == ("no-score", "no-lungs")
+    assert "score" not in told
+    assert (shared_box.data / case["film"]["file"]).read_bytes() == black
 
 
 def test_the_original_bytes_are_kept(shared_box: Box, film_png: bytes) -> None:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tiny_bundles import binary
 
 from clinicedge.profiles.datasets import read_dataset
 from clinicedge.profiles.evaluate import evaluate, keep
@@ -17,14 +16,8 @@ from clinicedge.runtime.classifier import as_classifier
 from clinicedge.runtime.errors import DataError, FilmError, OverlapError
 from clinicedge.runtime.manifest import DataHygiene, DataPart, Part
 
-ONNX = ("onnx/fp32",)
+ONNX = ("onnx/int8-static",)
 Folder = Callable[[str], Path]
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Bundle:
-    """A model in two formats."""
-    return binary(tmp_path / "tiny", formats=("onnx", "openvino"))
 
 
 def silent(_done: int, _total: int, _what: str) -> None:
@@ -134,16 +127,16 @@ def test_an_empty_part_and_a_damaged_film_are_refused(bundle: Bundle, phantom_da
 def test_an_artifact_that_does_not_run_is_skipped_with_its_reason(
     bundle: Bundle, phantom_data: Folder
 ) -> None:
-    path = bundle.folder / bundle.artifact("openvino/fp32").graphs[0].files[0].path
+    path = bundle.folder / bundle.artifact("openvino/int8-static").graphs[0].files[0].path
     path.write_bytes(path.read_bytes() + b" ")
     report = evaluate(
         bundle,
         phantom_data("other"),
-        Question(artifacts=("onnx/fp32", "openvino/fp32")),
+        Question(artifacts=("onnx/int8-static", "openvino/int8-static")),
         silent,
     )
-    assert [r.artifact for r in report.parts[0].rows] == ["onnx/fp32"]
-    assert [s.artifact for s in report.skipped] == ["openvino/fp32"]
+    assert [r.artifact for r in report.parts[0].rows] == ["onnx/int8-static"]
+    assert [s.artifact for s in report.skipped] == ["openvino/int8-static"]
     assert "changed" in report.skipped[0].reason
 
 
@@ -152,7 +145,7 @@ def test_the_report_is_kept_one_file_an_artifact(bundle: Bundle, phantom_data: F
     (path,) = keep(bundle, report)
     assert path.name == f"{bundle.artifact(ONNX[0]).sha256}-accuracy-other.json"
     kept = json.loads(path.read_bytes())
-    assert kept["parts"][0]["rows"][0]["artifact"] == "onnx/fp32"
+    assert kept["parts"][0]["rows"][0]["artifact"] == "onnx/int8-static"
     assert kept["bundle_id"] == bundle.id
 
 
