@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ..profiles.tuning import TuneResult
+    from ..profiles.tuning import MemberTuning, PipelineTuning, TuneResult
 
 
 def run(
@@ -25,6 +25,8 @@ def run(
     Every engine x artifact x thread count that passes the bundle's acceptance here and decides
     as FP32 does on at least 99 % of the films runs in fresh processes, in interleaved rounds.
     The fastest is remembered for this machine; `engine auto, precision auto` then takes it.
+    Of a pipeline every model in it is measured and remembered on its own; its JSON document has
+    the models' documents in "members".
 
     \b
     Examples:
@@ -33,49 +35,76 @@ def run(
         clinicedge tune BUNDLE --forget
     """
     from ..profiles.measure import Rounds
-    from ..profiles.tuning import tune
+    from ..profiles.tuning import forget as forget_all
+    from ..profiles.tuning import tune, tune_members
     from ..runtime import load
-    from ..runtime.choices import forget_choice
     from .printing import print_json, progress_bar
 
     opened = load(bundle)
     if forget:
-        there = forget_choice(opened.id)
+        there = forget_all(opened)
         print_json({"forgotten": there}) if as_json else print(
             "forgotten" if there else "not tuned"
         )
         return
+    plan = Rounds(rounds, seconds)
+    result: TuneResult | PipelineTuning
     with progress_bar() as progress:
-        result = tune(opened, Rounds(rounds, seconds), progress, tuple(threads or ()))
+        if opened.manifest.kind == "pipeline":
+            result = tune_members(opened, plan, progress, tuple(threads or ()))
+        else:
+            result = tune(opened, plan, progress, tuple(threads or ()))
     if as_json:
         print_json(result)
     else:
         _print_result(result)
 
 
-def _print_result(result: "TuneResult") -> None:
-    from .printing import print_table, share
+def _print_result(result: "TuneResult | PipelineTuning") -> None:
+    from ..profiles.tuning import MemberTuning, PipelineTuning
+    from .printing import print_table
 
+    pipeline = isinstance(result, PipelineTuning)
+    members = result.members if isinstance(result, PipelineTuning) else (MemberTuning((), result),)
+    columns = (
+        *("artifact", "engine", "compute", ">threads", ">agrees with FP32", ">median ms"),
+        ">rounds",
+    )
     print_table(
         f"{result.model} on this machine, fastest first",
-        ("artifact", "engine", "compute", ">threads", ">agrees with FP32", ">median ms", ">rounds"),
-        [
-            (
-                r.artifact,
-                r.engine,
-                r.compute,
-                str(r.threads),
-                share(r.decision_agreement),
-                f"{r.p50_ms:.3f}",
-                str(len(r.round_p50_ms)),
-            )
-            for r in result.rows
-        ],
+        ("member", *columns) if pipeline else columns,
+        [row if pipeline else row[1:] for member in members for row in _rows(member)],
     )
-    for rejected in result.rejected:
-        print(f"not in the race: {rejected.artifact} in {rejected.engine}: {rejected.reason}")
-    choice = result.choice
+    for member in members:
+        _print_member(member)
+
+
+def _rows(member: "MemberTuning") -> list[tuple[str, ...]]:
+    from .printing import share
+
+    return [
+        (
+            ", ".join(member.paths),
+            r.artifact,
+            r.engine,
+            r.compute,
+            str(r.threads),
+            share(r.decision_agreement),
+            f"{r.p50_ms:.3f}",
+            str(len(r.round_p50_ms)),
+        )
+        for r in member.result.rows
+    ]
+
+
+def _print_member(member: "MemberTuning") -> None:
+    where = f"{', '.join(member.paths)}: " if member.paths else ""
+    for rejected in member.result.rejected:
+        print(
+            f"{where}not in the race: {rejected.artifact} in {rejected.engine}: {rejected.reason}"
+        )
+    choice = member.result.choice
     print(
-        f"chosen and remembered for this machine: {choice.artifact} in {choice.engine_version}, "
-        f"{choice.compute}, {choice.threads} threads"
+        f"{where}chosen and remembered for this machine: {choice.artifact} in "
+        f"{choice.engine_version}, {choice.compute}, {choice.threads} threads"
     )

@@ -1,4 +1,4 @@
-"""Size, latency and accuracy of a bundle's artifacts in one picture."""
+"""Size, latency and accuracy of a bundle's artifacts, or of a whole pipeline, in one picture."""
 
 import io
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from ..runtime.bundle import Bundle
 from ..runtime.files import write_atomic
 from ..runtime.manifest import Accuracy, Artifact, Part
-from .measure import Cost, CostReport
+from .costs import Cost, CostReport
 
 # Okabe and Ito's colours, told apart by colour-blind readers too.
 COLOURS = {"onnxruntime": "#0072B2", "litert": "#D55E00", "openvino": "#009E73"}
@@ -24,6 +24,8 @@ MARKERS = {"fp32": "o", "fp16": "s", "int8": "^"}
 NOT_VALIDATED_MARKER = "D"
 # What the picture prefers to show of the figures that convert recorded.
 PART_ORDER: tuple[Part, ...] = ("test", "official-test", "guard", "select", "train")
+# Path of the model that answers in a pipeline of lungs and classifier.
+CLASSIFIER = "classifier"
 LABEL_PT = 8
 # Offsets of a label from its point, in points, tried in turn.
 _OFFSETS = (
@@ -92,7 +94,7 @@ def _latency_panel(axes: Any, report: CostReport) -> None:
     points = [_point(c, c.bytes / 1e6, c.p50_ms, report) for c in report.costs]
     axes.set_title("What it costs: lower left is better", fontsize=10)
     axes.set_xlabel("files, MB")
-    axes.set_ylabel("latency of one film in the engine, ms (median)")
+    axes.set_ylabel(_latency_words(report))
     _log(axes.xaxis, [p.x for p in points])
     _log(axes.yaxis, [p.y for p in points])
     _draw(axes, points)
@@ -101,9 +103,10 @@ def _latency_panel(axes: Any, report: CostReport) -> None:
 def _accuracy_panel(axes: Any, bundle: Bundle, report: CostReport) -> None:
     points = []
     shown: Accuracy | None = None
+    judged = _judged(bundle)
     for cost in report.costs:
-        figures = recorded_accuracy(bundle.artifact(cost.artifact))
-        if figures is None or not cost.validated:
+        figures = judged and recorded_accuracy(judged.artifact(cost.artifact))
+        if not figures or not cost.validated:
             continue
         shown = shown or figures
         value = figures.accuracy
@@ -113,7 +116,7 @@ def _accuracy_panel(axes: Any, bundle: Bundle, report: CostReport) -> None:
             )
         )
     axes.set_title("What it is worth: upper left is better", fontsize=10)
-    axes.set_xlabel("latency of one film in the engine, ms (median)")
+    axes.set_xlabel(_latency_words(report))
     if shown is None:
         axes.set_ylabel("accuracy, %")
         axes.set_xticks([])
@@ -121,11 +124,27 @@ def _accuracy_panel(axes: Any, bundle: Bundle, report: CostReport) -> None:
         axes.text(0.5, 0.5, "accuracy: not measured", ha="center", transform=axes.transAxes)
         return
     axes.set_ylabel(
-        f"accuracy on {shown.data}, part {shown.part}, %\n"
+        f"accuracy on {shown.data}, part {shown.part}, %\n{_of_member(bundle)}"
         f"(95 % interval, {shown.accuracy.n} films of {shown.accuracy.n_patients} patients)"
     )
     _log(axes.xaxis, [p.x for p in points])
     _draw(axes, points)
+
+
+def _latency_words(report: CostReport) -> str:
+    through = "through the pipeline" if report.members else "in the engine"
+    return f"latency of one film {through}, ms (median)"
+
+
+def _judged(bundle: Bundle) -> Bundle | None:
+    """The model whose recorded accuracy counts: a pipeline's classifier, where it has just one."""
+    if bundle.manifest.kind == "model":
+        return bundle
+    return next((model for path, model in bundle.models() if path == CLASSIFIER), None)
+
+
+def _of_member(bundle: Bundle) -> str:
+    return "" if bundle.manifest.kind == "model" else "of the classifier alone, on lung crops\n"
 
 
 def _point(

@@ -9,10 +9,18 @@ import numpy as np
 
 from ..runtime.acceptance import check_acceptance
 from ..runtime.bundle import Bundle
-from ..runtime.choices import Choice, machine_id, state_folder, usable_cores, write_choice
+from ..runtime.choices import (
+    Choice,
+    forget_choice,
+    machine_id,
+    state_folder,
+    usable_cores,
+    write_choice,
+)
 from ..runtime.errors import AcceptanceError, ClinicEdgeError, EngineError, EngineMissingError
 from ..runtime.files import write_atomic
 from ..runtime.records import dump_bytes
+from .inner_models import inner_models
 from .measure import Cell, Progress, Rounds, Skipped, cells, interleave, sample
 from .worker import Sample
 
@@ -50,6 +58,63 @@ class TuneResult:
     rejected: tuple[Skipped, ...]
 
 
+@dataclass(frozen=True)
+class MemberTuning:
+    """One model of a pipeline. `paths`: where it lies there, e.g. "first/lungs"."""
+
+    paths: tuple[str, ...]
+    result: TuneResult
+
+
+@dataclass(frozen=True)
+class PipelineTuning:
+    """What was chosen for every model of a pipeline, each once."""
+
+    model: str
+    bundle_id: str
+    machine_id: str
+    date: str
+    members: tuple[MemberTuning, ...]
+
+
+def tune_members(
+    bundle: Bundle, plan: Rounds, progress: Progress, threads: tuple[int, ...] = ()
+) -> PipelineTuning:
+    """`tune` every model of a pipeline; each choice is remembered by its own bundle id.
+
+    The models are tuned one by one, each alone in its process.
+
+    Raises:
+        AcceptanceError, EngineMissingError, OutputError: as `tune`; choices made before stay.
+        ArtifactError, IntegrityError, SchemaError: as `Bundle.models`.
+    """
+    members = []
+    for inner in inner_models(bundle):
+
+        def named(done: int, total: int, what: str, where: str = inner.where) -> None:
+            progress(done, total, f"{where}: {what}")
+
+        members.append(MemberTuning(inner.paths, tune(inner.bundle, plan, named, threads)))
+    return PipelineTuning(
+        model=bundle.manifest.name,
+        bundle_id=bundle.id,
+        machine_id=machine_id(),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        members=tuple(members),
+    )
+
+
+def forget(bundle: Bundle) -> bool:
+    """Forget the choice for a model, or for every model of a pipeline; False: there was none.
+
+    Raises:
+        OutputError: a record cannot be deleted.
+        ArtifactError, IntegrityError, SchemaError: as `Bundle.models`.
+    """
+    there = [forget_choice(inner.bundle.id) for inner in inner_models(bundle)]
+    return any(there)
+
+
 def thread_counts(cores: int) -> tuple[int, ...]:
     """1, 2, 4, ... and `cores` itself."""
     counts = {cores}
@@ -67,7 +132,7 @@ def tune(
     threads: tuple[int, ...] = (),
     min_agreement: float = MIN_AGREEMENT,
 ) -> TuneResult:
-    """Measure every candidate, remember the fastest for this machine and give the table.
+    """Measure every candidate of a model, remember the fastest for this machine and give the table.
 
     A candidate decides as FP32 does on at least `min_agreement` of the films that convert
     compared, and passes the bundle's acceptance here.
@@ -76,7 +141,8 @@ def tune(
         threads: thread counts to try; () takes 1, 2, 4, ... up to the usable cores.
 
     Raises:
-        AcceptanceError, EngineMissingError: no candidate is left; says why each.
+        AcceptanceError, EngineMissingError: no candidate is left; says why each. A pipeline has
+            none of its own: `tune_members`.
         OutputError: the state folder cannot be written.
     """
     _require_writable(table_path(bundle.id))

@@ -9,10 +9,10 @@ import importlib
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from ..runtime.errors import ClinicEdgeError
 from ..runtime.manifest import Compute
@@ -47,8 +47,10 @@ class Sample:
 
     Attributes:
         import_ms: of the engine's package, numpy already there; 0 for engines not known here.
-        load_ms: opening the session, files in the system's cache or not.
-        first_ms, steady_ms: engine runs on one film-sized tensor.
+        load_ms: opening the session, files in the system's cache or not; of a pipeline, opening
+            all its members with their acceptance remembered.
+        first_ms, steady_ms: engine runs on one film-sized tensor; of a pipeline, answers to one
+            film.
         rss_mb, peak_rss_mb: resident memory at the end and at its peak.
     """
 
@@ -79,14 +81,14 @@ def measure(job: Job) -> Sample:
 
     bundle = load(job.bundle)
     start = time.perf_counter()
-    _import_engine(job.engine)
+    import_engine(job.engine)
     imported = time.perf_counter()
     options = SessionOptions(compute=job.compute, threads=job.threads)
     session = open_session(bundle.files(job.artifact), job.graph, options, job.engine)
     loaded = time.perf_counter()
     draw = np.random.default_rng(0)
     feed = {t.name: draw.uniform(-1, 1, t.shape).astype(np.float32) for t in session.inputs}
-    first, steady = _run(session, feed, job)
+    first, steady = timed_runs(lambda: session.run(feed), job.seconds, job.runs)
     report = session.report
     return Sample(
         engine_version=report.engine_version,
@@ -102,25 +104,32 @@ def measure(job: Job) -> Sample:
     )
 
 
-def _import_engine(name: str) -> None:
+def import_engine(name: str) -> None:
+    """Import the package of the engine of that name, where it is known and installed."""
     for module in MODULES.get(name, ()):
         if find_spec(module.partition(".")[0]) is not None:
             importlib.import_module(module)
             return
 
 
-def _run(session: Any, feed: dict[str, Any], job: Job) -> tuple[float, tuple[float, ...]]:
-    """Milliseconds of the first run and of the steady ones."""
+def timed_runs(
+    run: Callable[[], object], seconds: float, runs: int
+) -> tuple[float, tuple[float, ...]]:
+    """Milliseconds of the first run and of the steady ones.
+
+    Args:
+        seconds, runs: at most; at least 5 steady runs are made, after 3 unmeasured ones.
+    """
     start = time.perf_counter()
-    session.run(feed)
+    run()
     first = (time.perf_counter() - start) * 1e3
     for _ in range(3):
-        session.run(feed)
+        run()
     steady: list[float] = []
-    end = time.perf_counter() + job.seconds
-    while len(steady) < job.runs and (len(steady) < 5 or time.perf_counter() < end):
+    end = time.perf_counter() + seconds
+    while len(steady) < runs and (len(steady) < 5 or time.perf_counter() < end):
         start = time.perf_counter()
-        session.run(feed)
+        run()
         steady.append((time.perf_counter() - start) * 1e3)
     return first, tuple(steady)
 

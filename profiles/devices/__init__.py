@@ -25,12 +25,13 @@ _ARCHITECTURES: dict[str, Architecture] = {
 
 @dataclass(frozen=True)
 class Budget:
-    """How much one film through one artifact may cost on the device.
+    """How much one film through one artifact, or through a whole pipeline, may cost on the device.
 
     Attributes:
-        latency_ms: steady p90 of the engine's run.
-        peak_rss_mb: peak resident memory of a process with the runtime and one session.
-        bundle_mb: size of the artifact's files.
+        latency_ms: steady p90 of the engine's run; of a pipeline, from film to answer.
+        peak_rss_mb: peak resident memory of a process with the runtime and one session; of a
+            pipeline, with all its members' sessions.
+        bundle_mb: size of the artifact's files; of a pipeline, of all members' artifacts.
         energy_mj: energy of one film in millijoule, None where nobody set or measured one.
     """
 

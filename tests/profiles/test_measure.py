@@ -8,20 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from clinicedge.profiles.costs import CostReport, LatencyRecord, cost, keep
 from clinicedge.profiles.devices import device
 from clinicedge.profiles.machine import this_machine
-from clinicedge.profiles.measure import (
-    Cell,
-    CostReport,
-    LatencyRecord,
-    Rounds,
-    cells,
-    cost,
-    interleave,
-    keep,
-    measure_bundle,
-    sample,
-)
+from clinicedge.profiles.measure import Cell, Rounds, cells, interleave, sample
+from clinicedge.profiles.profiling import measure_bundle
 from clinicedge.profiles.worker import Job, Sample
 from clinicedge.runtime.bundle import Bundle
 from clinicedge.runtime.engines import engines

@@ -9,9 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from clinicedge.profiles.costs import CostReport, cost
 from clinicedge.profiles.devices import device
 from clinicedge.profiles.machine import this_machine
-from clinicedge.profiles.measure import Cell, CostReport, cost
+from clinicedge.profiles.measure import Cell
 from clinicedge.profiles.plots import draw_costs, recorded_accuracy
 from clinicedge.profiles.worker import Sample
 from clinicedge.runtime.bundle import Bundle

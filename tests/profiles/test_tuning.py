@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tiny_bundles as tiny
 
 from clinicedge.profiles.measure import Rounds
 from clinicedge.profiles.tuning import SAME_SPEED, table_path, thread_counts, tune
@@ -30,10 +31,10 @@ def test_thread_counts(cores: int, counts: tuple[int, ...]) -> None:
     assert thread_counts(cores) == counts
 
 
-def test_the_fastest_is_remembered_and_auto_takes_it(bundle: Bundle) -> None:
-    result = tune(
-        only(bundle, "onnx/int8-static", "openvino/int8-static"), QUICK, silent, threads=(1,)
-    )
+def test_the_fastest_is_remembered_and_auto_takes_it(tmp_path: Path) -> None:
+    bundle = tiny.binary(tmp_path / "two", formats=("onnx", "openvino"))
+    result = tune(bundle, QUICK, silent, threads=(1,))
+    assert {r.artifact for r in result.rows} == {"onnx/fp32", "openvino/fp32"}
     assert [r.p50_ms for r in result.rows] == sorted(r.p50_ms for r in result.rows)
     chosen = next(r for r in result.rows if r.artifact == result.choice.artifact)
     assert chosen.p50_ms <= SAME_SPEED * result.rows[0].p50_ms

@@ -1,0 +1,79 @@
+"""Measures a whole predictor in a fresh process: a JSON job on stdin, a JSON sample on stdout.
+
+    python -m clinicedge.profiles.film_worker < job.json
+
+A decoded film goes in and the answer comes out: resizing, every network and what lies between
+them. Only the runtime and the one engine are imported, so that peak memory is theirs.
+"""
+
+import json
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..runtime.errors import ClinicEdgeError
+from ..runtime.records import from_json, to_json
+from .worker import EXIT_REFUSED, Sample, import_engine, timed_runs
+
+
+@dataclass(frozen=True)
+class FilmJob:
+    """What to measure: `predict` of a bundle on the film in a file; otherwise as `worker.Job`."""
+
+    bundle: str
+    film: str
+    engine: str
+    precision: str
+    threads: int
+    seconds: float
+    runs: int
+
+
+def measure(job: FilmJob) -> Sample:
+    """Import, open, answer.
+
+    Raises:
+        ClinicEdgeError: the bundle, the engine or the film cannot be opened, or the film gets no
+            answer.
+    """
+    from ..runtime.bundle import load
+    from ..runtime.images import read_film
+    from .machine import own_memory_mb
+
+    bundle = load(job.bundle)
+    film = read_film(Path(job.film))
+    start = time.perf_counter()
+    import_engine(job.engine)
+    imported = time.perf_counter()
+    predictor = bundle.predictor(job.engine, job.precision, job.threads)
+    loaded = time.perf_counter()
+    # A new film each time: what was found on the film before must not be taken again.
+    first, steady = timed_runs(lambda: predictor.predict(replace(film)), job.seconds, job.runs)
+    session = predictor.report.session
+    return Sample(
+        engine_version=session.engine_version,
+        device=session.device,
+        compute=session.compute,
+        threads=session.threads,
+        import_ms=(imported - start) * 1e3,
+        load_ms=(loaded - imported) * 1e3,
+        first_ms=first,
+        steady_ms=steady,
+        rss_mb=own_memory_mb("VmRSS"),
+        peak_rss_mb=own_memory_mb("VmHWM"),
+    )
+
+
+def main() -> None:
+    """Read the job, print the sample; a refusal is one sentence on stderr and exit code 2."""
+    try:
+        job = from_json(FilmJob, json.load(sys.stdin), "job")
+        print(json.dumps(to_json(measure(job))))
+    except ClinicEdgeError as err:
+        print(err, file=sys.stderr)
+        sys.exit(EXIT_REFUSED)
+
+
+if __name__ == "__main__":
+    main()
