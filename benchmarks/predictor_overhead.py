@@ -2,7 +2,8 @@
 
 Target: at most 50 us. Each turn runs the predictor, then scaling alone, then the engine alone on
 the very same engine object, so that no second pool of threads disturbs; the median of the
-differences counts. --json prints the numbers alone.
+differences counts. Of a pipeline its classifiers are measured, on crops; what the pipeline adds
+is measured by `clinicedge profile`. --json prints the numbers alone.
 
     python benchmarks/predictor_overhead.py bundles/mobilenet-1.0-224
 """
@@ -10,13 +11,13 @@ differences counts. --json prints the numbers alone.
 import argparse
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from clinicedge.runtime import Film, load, phantom
+from _picking import add_bundle, pick_models
+
+from clinicedge.runtime import Film, phantom
 from clinicedge.runtime.bundle import Bundle
 from clinicedge.runtime.classifier import Classifier, as_classifier
 from clinicedge.runtime.engines.border import to_native
@@ -24,7 +25,6 @@ from clinicedge.runtime.errors import ClinicEdgeError
 from clinicedge.runtime.images import resize, scale
 
 TARGET_US = 50.0
-BUNDLES = ("bundles/mobilenet-1.0-224", "demo/mobilenet-0.5-160", "bundles/mobilenet-0.25-128")
 
 
 def bare(predictor: Classifier, film: Film) -> Callable[[], object]:
@@ -58,7 +58,7 @@ def measure(predictor: Classifier, turns: int) -> dict[str, object]:
     # At the network's size already: resizing is not part of the question and only adds noise.
     film = Film(resize(film.pixels, spec), None, film.source)
     engine = bare(predictor, film)
-    jobs = (lambda: predictor.predict(film), lambda: scale(film.pixels, spec), engine)
+    jobs = (lambda: predictor.predict_crop(film), lambda: scale(film.pixels, spec), engine)
     times: list[tuple[float, ...]] = []
     for _ in range(turns + 10):
         row = []
@@ -94,22 +94,8 @@ def rows(bundle: Bundle, threads: int, turns: int) -> list[dict[str, object]]:
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("bundle", nargs="?", type=Path)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--turns", type=int, default=500)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    folder = options.bundle or next((Path(b) for b in BUNDLES if Path(b).is_dir()), None)
-    if folder is None:
-        sys.exit("not measured: no bundle here; make one with `make convert-demo`")
-    bundle = load(folder)
-    result = rows(bundle, options.threads, options.turns)
-    if options.json:
-        print(json.dumps({"bundle": bundle.manifest.name, "rows": result}, indent=1))
-        return
-    print(f"{bundle.manifest.name}: predictor over the bare engine, medians, target {TARGET_US} us")
+def show(name: str, result: list[dict[str, object]]) -> None:
+    print(f"{name}: predictor over the bare engine, medians, target {TARGET_US} us")
     print(f"{'artifact':<24}{'predict':>10}{'scale':>9}{'engine':>10}{'overhead us':>13}  met")
     for row in result:
         if "not_measured" in row:
@@ -119,6 +105,23 @@ def main() -> None:
             f"{row['artifact']:<24}{row['predict_us']:>10}{row['scale_us']:>9}"
             f"{row['engine_us']:>10}{row['overhead_us']:>13}  {'yes' if row['met'] else 'NO'}"
         )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_bundle(parser)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--turns", type=int, default=500)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    bundles = [b for b in pick_models(options.bundle) if b.manifest.task == "classification"]
+    found = {b.manifest.name: rows(b, options.threads, options.turns) for b in bundles}
+    if options.json:
+        told = [{"bundle": name, "rows": result} for name, result in found.items()]
+        print(json.dumps(told, indent=1))
+        return
+    for name, result in found.items():
+        show(name, result)
 
 
 if __name__ == "__main__":

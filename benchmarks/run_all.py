@@ -28,7 +28,7 @@ def main() -> None:
     results: dict[str, object] = {}
     failed = []
     for script in sorted(HERE.glob("*.py")):
-        if script.name == Path(__file__).name:
+        if script.name == Path(__file__).name or script.name.startswith("_"):
             continue
         print(f"running {script.stem} …", file=sys.stderr, flush=True)
         code, said = run(script, options.json)

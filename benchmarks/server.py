@@ -2,11 +2,12 @@
 
 For each engine of the bundle, in fresh processes: the time from the start of the command to the
 first healthy answer (acceptance remembered from an earlier start; the very first start beside
-it), resident memory at rest and after the films, and the answer to a 200 kB JPEG against decode
-+ resize + inference alone in a process of its own kind. The two take turns film by film, so a
-busy minute hits both. Everything runs with two threads. --json prints the numbers alone.
+it), resident memory at rest and after the films, and the answer to a 200 kB JPEG against decode,
+resize and inference alone in a process of its own kind; of a pipeline, with all its networks.
+The two take turns film by film, so a busy minute hits both. Everything runs with two threads.
+--json prints the numbers alone.
 
-    python benchmarks/server.py demo/mobilenet-0.5-160
+    python benchmarks/server.py demo/mobilenet-0.5-160-on-lungs
 """
 
 import argparse
@@ -24,6 +25,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from _picking import DEMO
 from PIL import Image
 
 from clinicedge.runtime import CAUTION, Predictor, decode_film, load, phantom
@@ -117,7 +119,7 @@ def resident_mb(process_id: int) -> float:
 
 
 def alone(predictor: Predictor, film: bytes) -> float:
-    """Milliseconds of decode + resize + inference in this process."""
+    """Milliseconds of decode, resize and every inference in this process."""
     begun = time.perf_counter()
     predictor.predict(decode_film(film, "film.jpg"))
     return (time.perf_counter() - begun) * 1000
@@ -184,7 +186,7 @@ def measure(bundle: Path, engine: str, starts: int, films: int) -> Row:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("bundle", type=Path, nargs="?", default=Path("demo/mobilenet-0.5-160"))
+    parser.add_argument("bundle", type=Path, nargs="?", default=Path(DEMO))
     parser.add_argument("--starts", type=int, default=5)
     parser.add_argument("--films", type=int, default=100)
     parser.add_argument("--json", action="store_true")
