@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _SEED = {"train": 1_000_000, "select": 2_000_000, "guard": 3_000_000}
 # Drawing takes time and phantoms are alike: more of them tell nothing more.
-_COUNT = 64
+COUNT = 64
 # A phantom that is larger makes no other picture, only a larger PNG.
 _MAX_HEIGHT = 256
 # Where lungs usually lie, for phantoms on which the network finds none.
@@ -74,5 +74,5 @@ def phantom_films(
         return FilmSet(PHANTOMS, name, np.stack(drawn), None, patients, spec)
 
     return ConversionFilms(
-        part("train", min(count, _COUNT)), part("select", _COUNT), part("guard", _COUNT), hygiene
+        part("train", min(count, COUNT)), part("select", COUNT), part("guard", COUNT), hygiene
     )

@@ -1,12 +1,20 @@
 """One conversion of the smallest reference weights, on a data folder of labelled phantoms."""
 
 import csv
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from clinicedge.convert import Conversion, ConvertOptions, Source, convert, convert_model
+from clinicedge.convert import (
+    Conversion,
+    ConvertOptions,
+    Source,
+    convert,
+    convert_model,
+    phantom_films,
+)
 from clinicedge.convert.user_source import UserModel, load_user_source
 from clinicedge.convert.zoo_source import load_source
 from clinicedge.profiles.splits import part_of, patient_key
@@ -22,6 +30,14 @@ PATIENTS = {"train": 16, "select": 10, "guard": 12, "test": 2}
 @pytest.fixture(autouse=True)
 def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLINICEDGE_STATE", str(tmp_path / "state"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fewer_phantoms() -> Iterator[None]:
+    """Where no data are given: drawing films is most of a small conversion's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(phantom_films, "COUNT", 16)
+        yield
 
 
 @pytest.fixture(scope="session")
