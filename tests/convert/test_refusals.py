@@ -39,8 +39,9 @@ def test_unknown_model(tmp_path: Path) -> None:
 
 
 def test_missing_weights(tmp_path: Path) -> None:
-    with pytest.raises(WeightsMissingError, match=r"mobilenet-0\.25-192"):
-        convert("mobilenet-0.25-192", ConvertOptions(tmp_path), (tmp_path,))
+    """The five-finding model takes the user's checkpoint: none is ever in the clone."""
+    with pytest.raises(WeightsMissingError, match="densenet121-224"):
+        convert("densenet121-224", ConvertOptions(tmp_path), (tmp_path,))
 
 
 def test_an_output_that_cannot_be_written(tmp_path: Path, source: Source) -> None:
