@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from ..convert import Conversion, ConvertOptions
     from ..convert.report import Proof, ProofRow
-    from ..runtime.manifest import Figure
+    from ..runtime.figures import Figure
 
 NOT_MEASURED = "not measured"
 COLUMNS = (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         Wanted,
     )
     from ..runtime import Bundle
-    from ..runtime.manifest import Figure
+    from ..runtime.figures import Figure
 
 COLUMNS = ("artifact", "compute", ">threshold", ">accuracy", ">sensitivity", ">specificity", ">AUC")
 NO_SCORE = (">no score", ">accuracy of all")

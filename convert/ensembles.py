@@ -15,9 +15,10 @@ from ..profiles.splits import refuse_overlap
 from ..runtime.bundle import Bundle, load
 from ..runtime.ensemble import Ensemble
 from ..runtime.errors import ConversionError, NoLungsError
+from ..runtime.figures import Part
 from ..runtime.film import Film
 from ..runtime.images import read_film
-from ..runtime.manifest import Artifact, Part, Threshold
+from ..runtime.manifest import Artifact, Threshold
 from ..runtime.predictions import Classification, Findings
 from .parity import NOT_SET
 from .pipeline_bundles import Written, ensemble, write_pipeline

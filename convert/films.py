@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.figures import Part
 from ..runtime.images import scale
-from ..runtime.manifest import DataHygiene, Part
+from ..runtime.manifest import DataHygiene
 from ..runtime.spec import InputSpec
 
 PHANTOMS = "phantom films"

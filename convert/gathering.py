@@ -13,9 +13,10 @@ from ..profiles.datasets import DataFilm, Dataset, read_dataset, read_findings_d
 from ..profiles.masks import MaskDataset, MaskFilm, read_mask, read_mask_dataset
 from ..profiles.splits import refuse_overlap
 from ..runtime.errors import DataError
+from ..runtime.figures import Part
 from ..runtime.film import Film
 from ..runtime.images import read_film, resize
-from ..runtime.manifest import DataHygiene, Part
+from ..runtime.manifest import DataHygiene
 from ..runtime.spec import InputSpec, ModelSpec
 from .films import ConversionFilms, FilmSet
 from .phantom_films import phantom_films

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..profiles.metrics import evaluate_binary, pick_threshold, pick_threshold_f1
-from ..runtime.manifest import Accuracy, Parity, Threshold
+from ..runtime.figures import Accuracy, Parity
+from ..runtime.manifest import Threshold
 from ..runtime.predictor import probabilities
 from ..runtime.spec import ModelSpec
 from .films import ConversionFilms, FilmSet

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ..profiles.mask_metrics import PixelCounts, count_pixels, mask_figures
 from ..profiles.masks import IGNORE
-from ..runtime.manifest import MaskAccuracy, Parity, Threshold
+from ..runtime.figures import MaskAccuracy, Parity
+from ..runtime.manifest import Threshold
 from ..runtime.spec import ModelSpec
 from .films import ConversionFilms, FilmSet
 from .isolated import call

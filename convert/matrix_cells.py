@@ -6,7 +6,8 @@ from dataclasses import replace
 from ..models import zoo
 from ..models.chest import LUNG_CROP, ON_LUNGS
 from ..profiles.evaluation import EvaluationReport
-from ..runtime.manifest import Accuracy, Artifact, Figure
+from ..runtime.figures import Accuracy, Figure
+from ..runtime.manifest import Artifact
 from ..runtime.spec import Task
 from .matrix_records import Cell, CellParity, Measured, Row
 from .options import Conversion

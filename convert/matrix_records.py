@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..profiles.machine import Machine
-from ..runtime.manifest import Figure, Format, Precision
+from ..runtime.figures import Figure
+from ..runtime.manifest import Format, Precision
 from ..runtime.spec import Task
 
 MATRIX_SCHEMA = 1

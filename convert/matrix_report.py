@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
+from ..runtime.figures import Figure
 from ..runtime.files import write_atomic
-from ..runtime.manifest import Figure
 from ..runtime.predictions import CAUTION
 from ..runtime.records import dump_bytes
 from .matrix_page import STYLE

@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 
 from ..runtime.errors import ParityError
-from ..runtime.manifest import Accuracy, MaskAccuracy, Parity, Precision, Threshold
+from ..runtime.figures import Accuracy, MaskAccuracy, Parity
+from ..runtime.manifest import Precision, Threshold
 from ..runtime.spec import Task
 
 FP32_TOLERANCE = 1e-3

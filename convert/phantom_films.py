@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.figures import Part
 from ..runtime.film import Film
 from ..runtime.images import resize
 from ..runtime.lungs import Box, crop
-from ..runtime.manifest import DataHygiene, Part
+from ..runtime.manifest import DataHygiene
 from ..runtime.phantom import Phantom, draw, sample
 from ..runtime.spec import InputSpec
 from .films import PHANTOMS, ConversionFilms, FilmSet

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from ..runtime.errors import ConversionError
-from ..runtime.manifest import Compute, FloatLayer, Format, Precision, TensorBinding
+from ..runtime.figures import Compute
+from ..runtime.manifest import FloatLayer, Format, Precision, TensorBinding
 
 FORMATS: tuple[Format, ...] = ("onnx", "tflite", "openvino")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")

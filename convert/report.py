@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..runtime.manifest import Accuracy, Artifact, Figure, Manifest, MaskAccuracy, Threshold
+from ..runtime.figures import Accuracy, Figure, MaskAccuracy
+from ..runtime.manifest import Artifact, Manifest, Threshold
 from ..runtime.spec import Task
 
 

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.engines import engine_for, require
+from ..runtime.figures import Compute
 from ..runtime.files import sha256_bytes
-from ..runtime.manifest import Compute, FileEntry, Format, Graph
+from ..runtime.manifest import FileEntry, Format, Graph
 from ..runtime.session import Session, SessionOptions
 from ..runtime.spec import ModelSpec
 from .films import FilmSet

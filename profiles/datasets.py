@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import DataManifestError
-from ..runtime.manifest import DataHygiene, DataPart, Part
+from ..runtime.figures import Part
+from ..runtime.manifest import DataHygiene, DataPart
 from .splits import SPLIT_RULE, OfficialPart, key_hash, part_of, patient_key
 
 MANIFEST = "manifest.csv"

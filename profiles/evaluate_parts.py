@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from ..runtime.bundle import Bundle
 from ..runtime.errors import DataError, OverlapError
-from ..runtime.manifest import Part
+from ..runtime.figures import Part
 from .datasets import Dataset
 from .evaluation import TEST_PARTS, USED_PARTS, Question, Wanted
 from .masks import MaskDataset

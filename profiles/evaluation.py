@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar, get_args
 
-from ..runtime.manifest import Figure, Part
+from ..runtime.figures import Figure, Part
 from .machine import Machine
 from .mask_metrics import MaskFigures
 from .measure import Skipped

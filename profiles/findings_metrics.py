@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import DataError
-from ..runtime.manifest import Figure
+from ..runtime.figures import Figure
 from .metrics import BinaryFigures, bootstrap_ratio, evaluate_binary
 
 

@@ -133,7 +133,7 @@ def _not_made(bundle: Bundle) -> tuple[str, ...]:
     made = {
         "signature": (bundle.folder / SIGNATURE).is_file(),
         "guard": manifest.guard is not None,
-        "temperature": manifest.temperature is not None,
+        "temperature": bool(manifest.temperatures),
     }
     return tuple(part for part, there in made.items() if not there)
 

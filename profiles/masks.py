@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import DamagedFilmError, DataManifestError
+from ..runtime.figures import Part
 from ..runtime.images import resize
-from ..runtime.manifest import DataHygiene, DataPart, Part
+from ..runtime.manifest import DataHygiene, DataPart
 from ..runtime.spec import InputSpec
 from .datasets import MANIFEST, ORIGINS, PARTS
 from .splits import SPLIT_RULE, OfficialPart, key_hash, part_of, patient_key

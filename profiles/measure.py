@@ -14,7 +14,8 @@ from typing import Any, Protocol, TypeVar
 from ..runtime.bundle import Bundle
 from ..runtime.engines import engines
 from ..runtime.errors import EngineError
-from ..runtime.manifest import Artifact, Compute
+from ..runtime.figures import Compute
+from ..runtime.manifest import Artifact
 from ..runtime.records import from_json, to_json
 from .worker import Job, Sample
 

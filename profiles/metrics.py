@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..runtime.errors import DataError
-from ..runtime.manifest import Figure
+from ..runtime.figures import Figure
 
 RESAMPLES = 2000
 SEED = 95

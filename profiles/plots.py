@@ -13,8 +13,9 @@ from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ..runtime.bundle import Bundle
+from ..runtime.figures import Accuracy, Part
 from ..runtime.files import write_atomic
-from ..runtime.manifest import Accuracy, Artifact, Part
+from ..runtime.manifest import Artifact
 from .costs import Cost, CostReport
 
 # Okabe and Ito's colours, told apart by colour-blind readers too.

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import DataError
-from ..runtime.manifest import Figure
+from ..runtime.figures import Figure
 from .hiding import VIEWS, Bools, Pixels, View, hide
 from .metrics import area_with_interval, bootstrap_share
 

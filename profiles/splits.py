@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from ..runtime.errors import DataError, OverlapError
-from ..runtime.manifest import Part
+from ..runtime.figures import Part
 
 OfficialPart = Literal["train", "test"]
 SPLIT_RULE = (

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..runtime.errors import ClinicEdgeError
-from ..runtime.manifest import Compute
+from ..runtime.figures import Compute
 from ..runtime.records import from_json, to_json
 
 # What importing an engine means; the import of an engine not listed here counts as loading.

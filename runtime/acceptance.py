@@ -21,9 +21,10 @@ from .bundle import Bundle, check_file
 from .choices import processor, state_folder
 from .engines import engine_for, open_session, require
 from .errors import AcceptanceError, OutputError, SchemaError
+from .figures import Compute
 from .files import write_atomic
 from .images import prepare, read_film
-from .manifest import AcceptanceFilm, Compute, Expected
+from .manifest import AcceptanceFilm, Expected
 from .recorded_values import acceptance_values, largest_difference, same_decision
 from .records import dump_bytes, from_json
 from .session import Session, SessionOptions

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from .consistency import check_consistency
 from .errors import ArtifactError, IntegrityError, SchemaError
+from .figures import Compute
 from .files import sha256_bytes, sha256_file
-from .manifest import SCHEMA, Artifact, Compute, FileEntry, Manifest, Member
+from .manifest import SCHEMA, Artifact, FileEntry, Manifest, Member
 from .records import from_json
 from .session import ArtifactFiles
 

@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 
 from .errors import OutputError, SchemaError
+from .figures import Compute
 from .files import write_atomic
-from .manifest import Compute
 from .records import dump_bytes, from_json
 
 CHOICE_SCHEMA = 1

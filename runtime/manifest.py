@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from .figures import Accuracy, Compute, Flips, MaskAccuracy, Parity, Part, Reliability
+from .guarding import Budget, Guarding
 from .lungs import CropRule
 from .spec import ExplanationSpec, InputSpec, IntendedUse, MaskRules, OutputSpec, Task
 
 SCHEMA = 1
-Compute = Literal["f32", "bf16", "f16", "int8"]
 Precision = Literal["fp32", "fp16", "int8"]
 Format = Literal["onnx", "tflite", "openvino"]
-Part = Literal["train", "select", "guard", "test", "official-test"]
 
 
 @dataclass(frozen=True)
@@ -64,79 +64,17 @@ class Graph:
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A measured share or area with its 95 % interval; `n` counts films, `n_patients` patients."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-    n_patients: int
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """What an artifact scored on a named part of a named data set at one threshold.
-
-    `label`: the finding that it is about where a model has several, "" for a binary model.
-    """
-
-    data: str
-    part: Part
-    compute: Compute
-    threshold: float
-    accuracy: Figure
-    sensitivity: Figure
-    specificity: Figure
-    auc: Figure
-    label: str = ""
-
-
-@dataclass(frozen=True)
-class MaskAccuracy:
-    """How well an artifact's masks fit on a named part of a named data set.
-
-    Means over films that have a mask; `precision` and `recall` over all pixels of the part;
-    `false_alarms` the share of films without a mask on which something was drawn, None where
-    the part has no such film.
-    """
-
-    data: str
-    part: Part
-    compute: Compute
-    threshold: float
-    dice: Figure
-    iou: Figure
-    precision: float
-    recall: float
-    false_alarms: Figure | None
-
-
-@dataclass(frozen=True)
-class Parity:
-    """How far the raw scores are from the source model's on the same inputs.
-
-    `decision_agreement` is the share of films that both decide alike, each at its own threshold
-    (findings: of films and labels; masks: of films whose two masks overlap with Dice >= 0.9);
-    `features_cosine` the mean cosine of the feature maps, None where there are none.
-    """
-
-    data: str
-    n_films: int
-    max_abs_difference: float
-    mean_abs_difference: float
-    cosine: float
-    features_cosine: float | None
-    decision_agreement: float
-    decision_flips: int
-
-
-@dataclass(frozen=True)
 class FloatLayer:
-    """A layer that stayed in float in a quantized artifact, and why."""
+    """A layer that stayed in float in a quantized artifact, and why.
+
+    `snr_db`: signal-to-noise ratio of its quantized output before it was left in float;
+    `bytes_added` to the file; both None where they were not measured.
+    """
 
     name: str
     why: str
+    snr_db: float | None = None
+    bytes_added: int | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +91,15 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Artifact:
-    """One format x recipe of the model. `computes`: the compute precisions that were validated."""
+    """One format x recipe of the model.
+
+    Attributes:
+        computes: the compute precisions that were validated.
+        guard: of INT8, what it cost against FP32 on the guard part; None: not made.
+        flips: decisions that differ from FP32's on the guard part, one entry a decided label.
+        reliability: how far scores are from shares, one entry a decided label.
+        safe_on: of INT8, the processors whose arithmetic cannot saturate with this recipe.
+    """
 
     id: str
     format: Format
@@ -167,6 +113,10 @@ class Artifact:
     parity: Parity
     accuracy: tuple[Accuracy, ...]
     masks: tuple[MaskAccuracy, ...] = ()
+    guard: Guarding | None = None
+    flips: tuple[Flips, ...] = ()
+    reliability: tuple[Reliability, ...] = ()
+    safe_on: tuple[str, ...] = ()
 
     def graph(self, name: str) -> Graph:
         """The graph of that name.
@@ -189,7 +139,8 @@ class Artifact:
 class Threshold:
     """Positive means score >= value, for one artifact in one compute precision.
 
-    `rule` says how it was chosen, on `n_films` films of `part` of `data`.
+    `rule` says how it was chosen, on `n_films` films of `part` of `data`. `artifact_sha256` binds
+    it to the artifact's very bytes ("" in bundles made before that).
     """
 
     artifact: str
@@ -197,6 +148,24 @@ class Threshold:
     label: str
     value: float
     rule: str
+    data: str
+    part: Part
+    n_films: int
+    artifact_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """Scores are activation(logits / value), for one artifact in one compute precision.
+
+    Fitted by likelihood on `n_films` films of `part` of `data` (Guo et al. 2017,
+    arXiv:1706.04599, section 4.2).
+    """
+
+    artifact: str
+    compute: Compute
+    label: str
+    value: float
     data: str
     part: Part
     n_films: int
@@ -343,8 +312,8 @@ class Manifest:
     acceptance: Acceptance | None
     data: tuple[DataHygiene, ...]
     members: tuple[Member, ...] = ()
-    guard: str | None = None
-    temperature: float | None = None
+    guard: Budget | None = None
+    temperatures: tuple[Temperature, ...] = ()
     mask: MaskRules | None = None
     pipeline: PipelineRules | None = None
 

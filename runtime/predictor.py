@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from .bundle import Bundle
 from .errors import ArtifactError, TensorError, WholeFilmError
+from .figures import Compute
 from .film import Film
 from .images import prepare, resize, scale
 from .intended_use import refuse_outside
-from .manifest import Compute
 from .predictions import Explanation, Prediction, RunReport, Timing
 from .session import Session
 from .spec import InputSpec, Meaning, OutputSpec

@@ -9,8 +9,9 @@ from .choices import Choice, read_choice
 from .classifier import Classifier
 from .engines import engines, open_session, require
 from .errors import AcceptanceError, ArtifactError, EngineError, EngineMissingError
+from .figures import Compute
 from .findings import FindingsPredictor
-from .manifest import Artifact, Compute
+from .manifest import Artifact
 from .predictor import ModelPredictor
 from .segmenter import Segmenter
 from .session import SessionOptions

@@ -8,7 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .manifest import Artifact, Compute, Format, Graph, TensorSpec
+from .figures import Compute
+from .manifest import Artifact, Format, Graph, TensorSpec
 from .predictions import SessionReport
 
 Tensors = Mapping[str, NDArray[np.float32]]

@@ -6,6 +6,8 @@ Shapes are without the batch axis and channels first: (C, H, W) for maps, (K,) f
 from dataclasses import dataclass
 from typing import Literal
 
+from .guarding import USUAL_BUDGET, Budget
+
 Task = Literal["classification", "findings", "detection", "segmentation", "promptable-segmentation"]
 Resize = Literal["stretch", "letterbox"]
 ResizeFilter = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
@@ -137,6 +139,7 @@ class ModelSpec:
     explanation: ExplanationSpec | None
     weights: WeightsSource
     mask: MaskRules | None = None
+    budget: Budget = USUAL_BUDGET
 
     def output(self, meaning: Meaning) -> OutputSpec:
         """The first output of that meaning.

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...profiles.shortcut_audit import AuditFigures
-from ...runtime.manifest import DataPart, Figure
+from ...runtime.figures import Figure
+from ...runtime.manifest import DataPart
 from ...runtime.predictions import CAUTION
 from ...runtime.spec import ModelSpec
 from .judgement import Measured, MeasuredMasks

@@ -8,7 +8,7 @@ from torch import nn
 from ...profiles.datasets import Dataset
 from ...profiles.metrics import evaluate_binary, pick_threshold
 from ...profiles.splits import refuse_overlap
-from ...runtime.manifest import Accuracy, Part
+from ...runtime.figures import Accuracy, Part
 from ...runtime.spec import InputSpec, ModelSpec
 from .cropping import Crop
 from .judgement import NEW_PATIENTS, TEST_PARTS, Judgement, Measured

@@ -10,7 +10,7 @@ from torch import nn
 from ...profiles.datasets import Dataset
 from ...profiles.metrics import evaluate_binary, pick_threshold_f1
 from ...profiles.splits import refuse_overlap
-from ...runtime.manifest import Accuracy, Part
+from ...runtime.figures import Accuracy, Part
 from ...runtime.spec import ModelSpec
 from .cropping import Crop
 from .judgement import NEW_PATIENTS, TEST_PARTS, Judgement, Measured

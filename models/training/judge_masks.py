@@ -6,7 +6,7 @@ from torch import nn
 from ...profiles.mask_metrics import evaluate_masks
 from ...profiles.masks import MaskDataset
 from ...profiles.splits import refuse_overlap
-from ...runtime.manifest import MaskAccuracy
+from ...runtime.figures import MaskAccuracy
 from ...runtime.spec import ModelSpec
 from .judgement import TEST_PARTS, Judgement, MeasuredMasks
 from .loop import predict_raw

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ...runtime.manifest import Accuracy, MaskAccuracy, Part
+from ...runtime.figures import Accuracy, MaskAccuracy, Part
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from ...profiles.datasets import Dataset
 from ...profiles.metrics import evaluate_binary
 from ...profiles.splits import By, find_overlap, shuffled_parts
 from ...runtime.errors import DataError, SchemaError
+from ...runtime.figures import Figure
 from ...runtime.files import write_atomic
-from ...runtime.manifest import Figure
 from ...runtime.records import dump_bytes, from_json
 from ..mobilenets import VARIANTS
 from ..zoo import build, spec

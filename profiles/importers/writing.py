@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...runtime.errors import DataError, OutputError
+from ...runtime.figures import Part
 from ...runtime.files import folder_atomic, write_atomic
-from ...runtime.manifest import Part
 from ..datasets import BETWEEN_FINDINGS, MANIFEST, PARTS
 from ..measure import Progress
 from ..splits import OfficialPart, part_of, patient_key

@@ -22,7 +22,8 @@ from clinicedge.runtime.errors import (
     UnknownModelError,
     WeightsMissingError,
 )
-from clinicedge.runtime.manifest import DataHygiene, Parity
+from clinicedge.runtime.figures import Parity
+from clinicedge.runtime.manifest import DataHygiene
 
 
 def test_unknown_wishes(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clinicedge.runtime import load, open_session, phantom
+from clinicedge.runtime.figures import Parity
 from clinicedge.runtime.files import sha256_bytes
 from clinicedge.runtime.images import prepare
 from clinicedge.runtime.lungs import CropRule
@@ -28,7 +29,6 @@ from clinicedge.runtime.manifest import (
     LinearHead,
     Manifest,
     Member,
-    Parity,
     PipelineRules,
     TensorBinding,
     TensorSpec,

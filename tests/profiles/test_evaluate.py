@@ -14,7 +14,8 @@ from clinicedge.runtime import read_film
 from clinicedge.runtime.bundle import Bundle
 from clinicedge.runtime.classifier import as_classifier
 from clinicedge.runtime.errors import DataError, FilmError, OverlapError
-from clinicedge.runtime.manifest import DataHygiene, DataPart, Part
+from clinicedge.runtime.figures import Part
+from clinicedge.runtime.manifest import DataHygiene, DataPart
 
 ONNX = ("onnx/int8-static",)
 Folder = Callable[[str], Path]

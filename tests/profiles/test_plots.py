@@ -18,7 +18,7 @@ from clinicedge.profiles.worker import Sample
 from clinicedge.runtime.bundle import Bundle
 from clinicedge.runtime.engines import engine_for
 from clinicedge.runtime.errors import OutputError
-from clinicedge.runtime.manifest import Accuracy, Figure
+from clinicedge.runtime.figures import Accuracy, Figure
 
 
 def a_report(bundle: Bundle) -> CostReport:

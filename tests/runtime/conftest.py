@@ -10,6 +10,7 @@ import pytest
 
 from clinicedge.runtime import load, open_session
 from clinicedge.runtime.bundle import Bundle
+from clinicedge.runtime.figures import Parity
 from clinicedge.runtime.files import sha256_bytes
 from clinicedge.runtime.film import Film, FilmSource
 from clinicedge.runtime.images import prepare
@@ -22,7 +23,6 @@ from clinicedge.runtime.manifest import (
     Graph,
     LinearHead,
     Manifest,
-    Parity,
     TensorBinding,
     TensorSpec,
     Threshold,
