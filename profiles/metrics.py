@@ -13,14 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..runtime.errors import DataError
 from ..runtime.figures import Figure
-
-RESAMPLES = 2000
-SEED = 95
-_Z = 1.959963984540054
-_CHUNK = 200
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from .resampling import (
+    Bools,
+    Draws,
+    Floats,
+    draw_patients,
+    number_patients,
+    resampled_areas,
+    weighted_areas,
+)
+from .resampling import Z as _Z
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,8 @@ def evaluate_binary(
             f"all {len(score)} films are {'positive' if positive.all() else 'negative'}; "
             "sensitivity, specificity and AUC need films of both labels."
         )
-    _, cluster = np.unique(np.asarray(patients), return_inverse=True)
-    cluster = cluster.reshape(-1)
-    draws = _draw_patients(int(cluster.max()) + 1)
+    cluster = number_patients(patients)
+    draws = draw_patients(int(cluster.max()) + 1)
     right = (score >= threshold) == positive
     everything = np.ones_like(positive)
     return BinaryFigures(
@@ -79,9 +80,8 @@ def area_with_interval(scores: ArrayLike, positives: ArrayLike, patients: Sequen
             f"{len(score)} scores, {len(patients)} patients, {int(positive.sum())} positive films; "
             "expected as many, and films of both labels."
         )
-    _, cluster = np.unique(np.asarray(patients), return_inverse=True)
-    cluster = cluster.reshape(-1)
-    return _auc(score, positive, cluster, _draw_patients(int(cluster.max()) + 1))
+    cluster = number_patients(patients)
+    return _auc(score, positive, cluster, draw_patients(int(cluster.max()) + 1))
 
 
 def area_under_curve(scores: ArrayLike, positives: ArrayLike) -> float:
@@ -90,7 +90,7 @@ def area_under_curve(scores: ArrayLike, positives: ArrayLike) -> float:
     NaN where one class has no film.
     """
     score, positive = _checked(scores, positives)
-    return float(_weighted_auc(score, positive, np.ones((1, len(score))))[0])
+    return float(weighted_areas(score, positive, np.ones((1, len(score))))[0])
 
 
 def pick_threshold(scores: ArrayLike, positives: ArrayLike) -> tuple[float, str]:
@@ -168,18 +168,7 @@ def _checked(scores: ArrayLike, positives: ArrayLike) -> tuple[Floats, Bools]:
     return score, positive
 
 
-def _draw_patients(n: int) -> NDArray[np.int32]:
-    """int32 (RESAMPLES, n): how often each patient is in each resample."""
-    rng = np.random.default_rng(SEED)
-    draws = np.zeros((RESAMPLES, n), np.int32)
-    for row in draws:
-        row += np.bincount(rng.integers(0, n, n), minlength=n).astype(np.int32)
-    return draws
-
-
-def _share(
-    right: Bools, among: Bools, cluster: NDArray[np.intp], draws: NDArray[np.int32]
-) -> Figure:
+def _share(right: Bools, among: Bools, cluster: NDArray[np.intp], draws: Draws) -> Figure:
     n = draws.shape[1]
     hits = draws @ np.bincount(cluster, weights=right & among, minlength=n)
     total = draws @ np.bincount(cluster, weights=among, minlength=n)
@@ -188,14 +177,8 @@ def _share(
     return _figure(value, ratios, int(among.sum()), len(np.unique(cluster[among])))
 
 
-def _auc(
-    score: Floats, positive: Bools, cluster: NDArray[np.intp], draws: NDArray[np.int32]
-) -> Figure:
-    parts = [
-        _weighted_auc(score, positive, draws[i : i + _CHUNK][:, cluster].astype(np.float64))
-        for i in range(0, len(draws), _CHUNK)
-    ]
-    values = np.concatenate(parts)
+def _auc(score: Floats, positive: Bools, cluster: NDArray[np.intp], draws: Draws) -> Figure:
+    values = resampled_areas(score, positive, cluster, draws)
     value = area_under_curve(score, positive)
     n_patients = draws.shape[1]
     figure = _figure(value, values[np.isfinite(values)], len(score), n_patients)
@@ -204,21 +187,6 @@ def _auc(
         low, high = wilson(value, fewer)
         return Figure(value, low, high, len(score), n_patients)
     return figure
-
-
-def _weighted_auc(score: Floats, positive: Bools, weights: Floats) -> Floats:
-    """(R,) areas for weights (R, N); NaN where one class has no weight."""
-    order = np.argsort(score, kind="stable")
-    ordered = score[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    weight = weights[:, order]
-    up = np.add.reduceat(weight * positive[order], starts, axis=1)
-    down = np.add.reduceat(weight * ~positive[order], starts, axis=1)
-    below = np.cumsum(down, axis=1) - down
-    pairs = up.sum(axis=1) * down.sum(axis=1)
-    wins = (up * (below + down / 2)).sum(axis=1)
-    result: Floats = np.where(pairs > 0, wins / np.maximum(pairs, 1e-300), np.nan)
-    return result
 
 
 def _figure(value: float, resampled: Floats, n: int, n_patients: int) -> Figure:
@@ -237,9 +205,9 @@ def bootstrap_mean(values: ArrayLike, patients: Sequence[str]) -> Figure:
     value = np.asarray(values, np.float64).reshape(-1)
     if len(value) == 0 or len(value) != len(patients):
         raise DataError(f"{len(value)} figures and {len(patients)} patients; expected as many.")
-    _, cluster = np.unique(np.asarray(patients), return_inverse=True)
+    cluster = number_patients(patients)
     n = int(cluster.max()) + 1
-    draws = _draw_patients(n)
+    draws = draw_patients(n)
     totals = draws @ np.bincount(cluster, weights=value, minlength=n)
     counts = draws @ np.bincount(cluster, minlength=n)
     return _figure(float(value.mean()), totals / counts, len(value), n)
@@ -265,9 +233,9 @@ def bootstrap_ratio(parts: ArrayLike, wholes: ArrayLike, patients: Sequence[str]
             f"{len(part)} parts of {len(whole)} wholes of {len(patients)} patients, the wholes sum "
             f"to {whole.sum():g}; expected as many of each and a sum above 0."
         )
-    _, cluster = np.unique(np.asarray(patients), return_inverse=True)
+    cluster = number_patients(patients)
     n = int(cluster.max()) + 1
-    draws = _draw_patients(n)
+    draws = draw_patients(n)
     tops = draws @ np.bincount(cluster, weights=part, minlength=n)
     bottoms = draws @ np.bincount(cluster, weights=whole, minlength=n)
     ratios = tops[bottoms > 0] / bottoms[bottoms > 0]
