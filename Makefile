@@ -32,8 +32,9 @@ check: $(DEV_VENV)/.installed ## ruff, mypy, import-linter
 	$(DEV_VENV)/bin/mypy
 	PYTHONPATH=.dev $(DEV_VENV)/bin/lint-imports
 
-docs: $(DEV_VENV)/.installed ## write the command and schema reference anew
+docs: $(DEV_VENV)/.installed ## write the command and schema reference and the cards anew
 	$(DEV_VENV)/bin/python docs/generate.py
+	$(DEV_VENV)/bin/python docs/cards.py
 
 bench: $(DEV_VENV)/.installed ## every benchmark, side by side on this machine
 	$(DEV_VENV)/bin/python benchmarks/run_all.py

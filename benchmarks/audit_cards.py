@@ -6,16 +6,14 @@
 """
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 
 from clinicedge.models import weights, zoo
 from clinicedge.models.training.auditing import audit_weights
-from clinicedge.models.training.card import Card
+from clinicedge.models.training.card import read_card
 from clinicedge.models.training.finish import write_card
 from clinicedge.profiles.datasets import read_dataset
-from clinicedge.runtime.records import from_json
 
 
 def main() -> None:
@@ -32,8 +30,7 @@ def main() -> None:
     ]
     for name in names:
         spec = zoo.spec(name)
-        raw = json.loads((args.weights / f"{name}.json").read_text(encoding="utf-8"))
-        card = replace(from_json(Card, {**raw, "recipe": {}}, name), recipe=raw["recipe"])
+        card = read_card(args.weights / f"{name}.json")
         module = zoo.build(name)
         weights.load_into(module, args.weights / spec.weights.file)
         figures = audit_weights(module, read_dataset(args.data), spec, (args.weights,))

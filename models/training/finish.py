@@ -17,7 +17,8 @@ from ...runtime.spec import ModelSpec
 from .. import weights
 from ..zoo import build, cost, spec
 from .auditing import audit_weights
-from .card import Card, render
+from .card import Card
+from .card_page import render
 from .cropping import lung_cropper
 from .curves import draw_curves
 from .judge_binary import judge_binary

@@ -1,17 +1,15 @@
 """Training many models, one after the other; what is finished is left as it is."""
 
 import fnmatch
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from ...runtime.errors import ClinicEdgeError, ModelError, SchemaError, UnknownModelError
-from ...runtime.records import from_json
+from ...runtime.errors import ClinicEdgeError, ModelError, UnknownModelError
 from .. import zoo
 from ..chest import LUNG_CROP
-from .card import Card
+from .card import Card, read_card
 from .finish import finish
 from .recipe import Recipe, recipe_for
 from .run import Progress, TrainOptions, pick_device, train_network
@@ -87,30 +85,13 @@ def _train(
     folder = options.run_folder(name)
     known = folder / f"{name}.json"
     if known.is_file():
-        card = _read_card(known)
+        card = read_card(known)
         return Outcome(name, "finished before", card, _other(card, recipe))
     begun = (folder / "checkpoint.pt").is_file()
     data = read_data(zoo.spec(name), plan.data)
     _, state = train_network(name, data, recipe, replace(options, resume=begun), progress)
     card = finish(name, data, state, folder, options.weights)
     return Outcome(name, "resumed" if begun else "trained", card)
-
-
-def _read_card(path: Path) -> Card:
-    """
-    Raises:
-        SchemaError: the file is damaged.
-    """
-    try:
-        raw = json.loads(path.read_bytes())
-        recipe = raw["recipe"]
-    except (UnicodeDecodeError, json.JSONDecodeError, TypeError, KeyError) as err:
-        raise SchemaError(
-            f"{path} is no card ({err!r}). Remove its folder to train the model again."
-        ) from err
-    # The recipe's values are of many types, kept as they were written.
-    card = from_json(Card, {**raw, "recipe": {}}, str(path))
-    return replace(card, recipe=recipe)
 
 
 def _other(card: Card, recipe: Recipe) -> str:

@@ -1,0 +1,250 @@
+"""The card of trained weights as a page: how well they decide, and for what not."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...runtime.predictions import CAUTION
+from ...runtime.spec import ModelSpec
+from ..zoo import notes
+from .card import Card, area, percent
+
+
+def render(card: Card, spec: ModelSpec) -> str:
+    """The card as Markdown."""
+    blocks = [
+        _head(card, spec),
+        _figures(card),
+        *_audit(card, spec),
+        _data(card, spec),
+        _making(card),
+        *_notes(card),
+        _limits(card, spec),
+    ]
+    return "\n".join(blocks)
+
+
+def _head(card: Card, spec: ModelSpec) -> str:
+    labels = " / ".join(spec.outputs[0].labels)
+    seen = "the lungs of one film" if spec.input.region == "lungs" else "one film"
+    lines = [
+        f"# {card.name}",
+        "",
+        f"**{CAUTION[0].upper()}{CAUTION[1:]}.**",
+        "",
+        f"{labels} on {seen}, brought to {spec.input.width} x {spec.input.height} pixels.",
+        f"Version {card.version}, {card.date}. {card.params:,} parameters, "
+        f"{card.mult_adds / 1e6:.1f} M multiply-adds.",
+        f"File `{card.weights_file}` (fp16), SHA-256 `{card.weights_sha256}`.",
+        "",
+        f"Use: {spec.intended_use.statement}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _figures(card: Card) -> str:
+    at = ", ".join(f"{label} {value:.4f}" for label, value in card.thresholds.items())
+    lines = [
+        "## How well it decides",
+        "",
+        f"Threshold {at or format(card.threshold, '.4f')}, with {card.threshold_n_films} films of "
+        f"the part *select*: {card.threshold_rule}.",
+        "Percent (AUC, Dice: share) with 95 % intervals from resampling patients. The weights as "
+        "they ship, float32, through the runtime's preprocessing; these films steered nothing and "
+        "were read once.",
+        "",
+        *(_mask_table(card) if card.masks else _label_table(card)),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _label_table(card: Card) -> list[str]:
+    lines = [
+        "| films | label | n (patients) | no lungs found | accuracy | sensitivity | specificity "
+        "| AUC |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in card.measured:
+        f = row.figures
+        lines.append(
+            f"| {row.what} | {f.label or 'positive'} | {f.accuracy.n} ({f.accuracy.n_patients}) "
+            f"| {row.no_score} | {percent(f.accuracy)} | {percent(f.sensitivity)} | "
+            f"{percent(f.specificity)} | {area(f.auc)} |"
+        )
+    return lines if card.measured else [*lines, "| not measured | | | | | | | |"]
+
+
+def _mask_table(card: Card) -> list[str]:
+    lines = [
+        "| films | n (patients) | Dice | IoU | precision | recall | drawn on films without |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in card.masks:
+        f = row.figures
+        alarms = percent(f.false_alarms) if f.false_alarms else "no such film"
+        lines.append(
+            f"| {row.what} | {f.dice.n} ({f.dice.n_patients}) | {area(f.dice)} | {area(f.iou)} | "
+            f"{100 * f.precision:.1f} | {100 * f.recall:.1f} | {alarms} |"
+        )
+    return lines
+
+
+_VIEWS = {
+    "plain": "as it is",
+    "lungs-hidden-silhouette": "lungs hidden, by their silhouette",
+    "lungs-hidden-box": "lungs hidden, by their bounding box",
+    "lungs-hidden-fixed-box": "one large fixed box hidden",
+    "lungs-only": "only the lungs visible",
+    "borders-hidden": "borders hidden",
+    "corners-hidden": "corners hidden",
+}
+
+
+def _audit(card: Card, spec: ModelSpec) -> list[str]:
+    """The table of the shortcut audit, of classifiers of chest films."""
+    if spec.task != "classification":
+        return []
+    lines = ["## What it tells with the lungs hidden", ""]
+    if card.audit is None:
+        return ["\n".join([*lines, "Not measured.", ""])]
+    a = card.audit
+    lines += [
+        f"AUC on {a.n_films} films of the internal test ({a.n_positive} positive, {a.n_patients} "
+        "patients), hidden behind the film's own median grey; lungs as `lungs-128` draws them. "
+        "Evidence is in the lungs alone: with them hidden, .5 is right and more is a shortcut.",
+        "",
+        "| film | AUC |",
+        "|---|---|",
+    ]
+    for view in a.views:
+        lines.append(f"| {_VIEWS[view.view]} | {area(view.auc) if view.auc else 'not measured'} |")
+    if spec.input.region == "lungs":
+        lines += ["", "Every view was cropped where the lungs are on the film as it is."]
+    return ["\n".join([*lines, ""])]
+
+
+def _data(card: Card, spec: ModelSpec) -> str:
+    lines = [
+        "## Data",
+        "",
+        f"`{card.data}`. {spec.weights.attribution}. Weights: {spec.weights.licence}.",
+        "",
+        f"Split: {card.split}.",
+        "",
+        "| part | films | patients | for |",
+        "|---|---|---|---|",
+    ]
+    purpose = {
+        "train": "training, calibration",
+        "select": "choice of the epoch, threshold",
+        "guard": "what quantization costs",
+        "test": "figures above",
+        "official-test": "figures above",
+    }
+    lines += [
+        f"| {p.part} | {p.n_films} | {p.n_patients} | {purpose[p.part]} |" for p in card.parts
+    ]
+    if _has_official_test(card):
+        lines += [
+            "",
+            "Some patient numbers occur in both official parts; whether they are the same children "
+            "is unknown, so the official test is reported twice.",
+        ]
+    lines.append("")
+    return "\n".join(lines)
+
+
+def _making(card: Card) -> str:
+    recipe = card.recipe
+    begin = f"From the weights of {recipe['start']}" if recipe.get("start") else "From scratch"
+    small = ""
+    if recipe.get("small_epochs"):
+        side = recipe["small_side"]
+        small = f", the first {recipe['small_epochs']} on films of {side} x {side} pixels"
+    best = "best score" if recipe.get("keep") == "score" else "lowest loss"
+    lines = [
+        "## How it was made",
+        "",
+        f"{begin}: AdamW, {_schedule(recipe)}, weight decay {recipe['weight_decay']:g}, batch "
+        f"{recipe['batch']}, {_goal(card)}, averaged weights ({recipe['ema_decay']:g}), "
+        f"{card.epochs} epochs{small}, epoch {card.kept_epoch} kept ({best} on *select*).",
+        "Augmentation: rotation, shift, zoom, aspect, left-right flip, exposure, sharpness, "
+        "noise, blank margins and boxes (no vertical flip).",
+        f"Seed {recipe['seed']}. {card.training_minutes:.0f} minutes; "
+        + ", ".join(f"{k} {v}" for k, v in card.tools.items())
+        + ".",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _schedule(recipe: Mapping[str, Any]) -> str:
+    """How the learning rate ran; cards from before there was a choice had one cycle."""
+    peak = recipe["peak_lr"]
+    name = recipe.get("schedule", "one-cycle")
+    if name == "exponential":
+        return (
+            f"learning rate from {peak:g} down, exponentially to a tenth in every "
+            f"{recipe['decay_epochs']:g} epochs"
+        )
+    if name == "plateau":
+        return (
+            f"learning rate {peak:g}, halved after every {recipe['plateau_epochs']} epochs without "
+            "a better score on *select*"
+        )
+    rise = f"{100 * recipe['warmup']:.0f} %"
+    return f"one cycle of the learning rate to {peak:g}, rising for {rise} of it"
+
+
+def _goal(card: Card) -> str:
+    recipe = card.recipe
+    goal = "soft Dice and pixel loss" if card.masks else "class weights"
+    if not card.masks:
+        goal += f", label smoothing {recipe['label_smoothing']:g}"
+    if recipe.get("focal_gamma"):
+        goal += f" (focal, gamma {recipe['focal_gamma']:g})"
+    weight = recipe.get("positive_weight", 1.0)
+    return goal + (f", positive pixels weighted {weight:g}" if card.masks and weight != 1.0 else "")
+
+
+def _notes(card: Card) -> list[str]:
+    """What the zoo says of the architecture, below its own headings."""
+    return [f"## {head}\n\n{text}\n" for head, text in notes(card.name).items()]
+
+
+def _limits(card: Card, spec: ModelSpec) -> str:
+    lines = ["## Not for", ""]
+    lines += [f"- {item};" for item in spec.intended_use.not_for]
+    costs = ": the official test films were drawn differently and show what such a change costs"
+    lines += [
+        "- films from another place or machine before its own threshold was checked there"
+        f"{costs * _has_official_test(card)}.",
+        "",
+        *_outside(spec),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _has_official_test(card: Card) -> bool:
+    return any(part.part == "official-test" for part in card.parts)
+
+
+def _outside(spec: ModelSpec) -> list[str]:
+    """What is known of evidence outside the lungs, for classifiers of chest films."""
+    if spec.intended_use.body_part != "CHEST" or spec.task == "segmentation":
+        return []
+    told = (
+        "The data tell the label by more than the lungs (frame, exposure, position). Augmentation "
+        "works against it and cannot exclude it: look at the heat map, and do not trust an answer "
+        "whose evidence lies outside the lungs."
+    )
+    if spec.input.region == "lungs":
+        return [
+            told,
+            "",
+            "This network sees only the box around the lungs that `lungs-128` finds; where it "
+            "finds none, there is no score.",
+        ]
+    return [told, "", f"The default form is {spec.name}-on-lungs, which sees the lungs alone."]
