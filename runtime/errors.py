@@ -30,7 +30,7 @@
     ├── ServerError               the clinic's server cannot do what was asked
     │   ├── SettingsError         it would start unsafe, or cannot start
     │   ├── UnknownCaseError      no such case, model or phantom film
-    │   ├── OpinionError          a first opinion that the model has no label for
+    │   ├── OpinionError          an opinion, finding or symptom nobody here has a word for
     │   ├── BusyError             too many films wait already
     │   └── StoreError            the folder of cases cannot be read
     └── OutputError               the result cannot be written where it was asked for
@@ -160,7 +160,7 @@ class UnknownCaseError(ServerError):
 
 
 class OpinionError(ServerError):
-    """The first opinion is none of the model's labels."""
+    """A first opinion, finding or symptom is no word that the model or this box knows."""
 
 
 class BusyError(ServerError):
