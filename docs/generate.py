@@ -13,7 +13,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from clinicedge.cli import VERBS, main
-from clinicedge.runtime import errors, lungs, manifest, spec
+from clinicedge.runtime import errors, figures, guarding, lungs, manifest, spec
 from clinicedge.runtime.files import write_atomic
 
 FOLDER = Path(__file__).parent / "reference"
@@ -39,7 +39,8 @@ def cli_page() -> str:
 def bundle_page() -> str:
     """Every record of bundle.json with its fields and types."""
     parts = [NOTE, "# bundle.json, schema 1\n", f"{inspect.getdoc(manifest)}\n"]
-    records = [manifest.Manifest, *_records(manifest), *_records(spec), lungs.CropRule]
+    homes = (manifest, figures, guarding, spec)
+    records = [manifest.Manifest, *(r for home in homes for r in _records(home)), lungs.CropRule]
     for record in dict.fromkeys(records):
         rows = [f"| `{f.name}` | `{_type_name(f.type)}` |" for f in fields(record)]
         parts.append(
@@ -67,8 +68,9 @@ def _records(module: object) -> list[type]:
 
 def _type_name(kind: object) -> str:
     name = kind.__name__ if isinstance(kind, type) and not hasattr(kind, "__args__") else str(kind)
-    for module in ("clinicedge.runtime.manifest.", "clinicedge.runtime.spec.", "typing."):
-        name = name.replace(module, "")
+    for home in (manifest, figures, guarding, spec):
+        name = name.replace(f"{home.__name__}.", "")
+    name = name.replace("typing.", "")
     return name.replace("collections.abc.", "").replace("|", "or")
 
 
