@@ -158,17 +158,16 @@ def _data(card: Card, spec: ModelSpec) -> str:
 def _making(card: Card) -> str:
     recipe = card.recipe
     begin = f"From the weights of {recipe['start']}" if recipe.get("start") else "From scratch"
-    small = ""
-    if recipe.get("small_epochs"):
-        side = recipe["small_side"]
-        small = f", the first {recipe['small_epochs']} on films of {side} x {side} pixels"
+    if recipe.get("first_epochs"):
+        labels = " / ".join(recipe["first_labels"])
+        begin += f", after {recipe['first_epochs']} epochs of {labels} on small films"
     best = "best score" if recipe.get("keep") == "score" else "lowest loss"
     lines = [
         "## How it was made",
         "",
         f"{begin}: AdamW, {_schedule(recipe)}, weight decay {recipe['weight_decay']:g}, batch "
         f"{recipe['batch']}, {_goal(card)}, averaged weights ({recipe['ema_decay']:g}), "
-        f"{card.epochs} epochs{small}, epoch {card.kept_epoch} kept ({best} on *select*).",
+        f"{card.epochs} epochs{_sizes(recipe)}, epoch {card.kept_epoch} kept ({best} on *select*).",
         "Augmentation: rotation, shift, zoom, aspect, left-right flip, exposure, sharpness, "
         "noise, blank margins and boxes (no vertical flip).",
         f"Seed {recipe['seed']}. {card.training_minutes:.0f} minutes; "
@@ -195,6 +194,17 @@ def _schedule(recipe: Mapping[str, Any]) -> str:
         )
     rise = f"{100 * recipe['warmup']:.0f} %"
     return f"one cycle of the learning rate to {peak:g}, rising for {rise} of it"
+
+
+def _sizes(recipe: Mapping[str, Any]) -> str:
+    """Which epochs saw small films, and where those of full size were cut."""
+    told = ""
+    if recipe.get("small_epochs"):
+        side = recipe["small_side"]
+        told = f", the first {recipe['small_epochs']} on films of {side} x {side} pixels"
+    if recipe.get("full_steps"):
+        told += f", those at full size of {recipe['full_steps']} batches at most"
+    return told
 
 
 def _goal(card: Card) -> str:

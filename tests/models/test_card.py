@@ -47,6 +47,14 @@ def test_pages_that_ship_say_what_their_figures_say(name: str) -> None:
         ),
         ({"keep": "score"}, "kept (best score on *select*)"),
         ({"keep": "loss"}, "kept (lowest loss on *select*)"),
+        (
+            {"small_epochs": 6, "small_side": 96, "full_steps": 120},
+            "the first 6 on films of 96 x 96 pixels, those at full size of 120 batches at most",
+        ),
+        (
+            {"first_epochs": 3, "first_labels": ["NORMAL", "PNEUMONIA"]},
+            "From scratch, after 3 epochs of NORMAL / PNEUMONIA on small films: AdamW",
+        ),
         ({"focal_gamma": 2.0}, "label smoothing 0.05 (focal, gamma 2)"),
     ],
 )
