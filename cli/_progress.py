@@ -1,11 +1,12 @@
 """Progress bars of a training run."""
 
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..models.training.run import Progress as TrainingProgress
-from ..models.training.state import EpochFigures
+from ..models.training.state import EpochFigures, RunState
 
 
 class Bars(TrainingProgress):
@@ -24,7 +25,7 @@ class Bars(TrainingProgress):
             TimeRemainingColumn(),
         )
         self._task = self._bars.add_task("reading films", total=None)
-        self._steps = 0
+        self._steps: Sequence[int] = ()
 
     def __enter__(self) -> "Bars":
         self._bars.start()
@@ -51,11 +52,15 @@ class Bars(TrainingProgress):
         """One film was read."""
         self._bars.advance(self._task)
 
-    def training(self, steps_per_epoch: int, done_epochs: int, done_steps: int) -> None:
-        """Training begins or goes on."""
-        self._steps = steps_per_epoch
-        name = f"{self.title}epoch {done_epochs + 1}"
-        self._bars.reset(self._task, total=steps_per_epoch, completed=done_steps, description=name)
+    def training(self, steps: Sequence[int], state: RunState) -> None:
+        """Training begins or goes on; `steps` of each epoch."""
+        self._steps = steps
+        self._show(state.epoch, state.step)
+
+    def _show(self, epoch: int, done: int) -> None:
+        if epoch < len(self._steps):
+            name, total = f"{self.title}epoch {epoch + 1}", self._steps[epoch]
+            self._bars.reset(self._task, total=total, completed=done, description=name)
 
     def step(self) -> None:
         """One optimizer step was made."""
@@ -67,5 +72,4 @@ class Bars(TrainingProgress):
             f"epoch {figures.epoch + 1}: loss {figures.train_loss:.4f}, "
             f"select loss {figures.select_loss:.4f}, select AUC {figures.select_score:.4f}"
         )
-        name = f"{self.title}epoch {figures.epoch + 2}"
-        self._bars.reset(self._task, total=self._steps, description=name)
+        self._show(figures.epoch + 1, 0)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn import functional
 
 from ...runtime.spec import InputSpec
 from .augment import shrink, to_input
@@ -71,20 +72,27 @@ class Trainer:
             self._close_epoch(objective, watch)
         return self.state
 
-    def steps_per_epoch(self, n_films: int) -> int:
-        """Batches an epoch; the last, incomplete one is left out."""
+    def steps(self, n_films: int, epoch: int) -> int:
+        """Batches of an epoch; the last, incomplete one is left out."""
         steps = max(1, n_films // self.recipe.batch)
-        return min(steps, self.recipe.max_steps or steps)
+        steps = min(steps, self.recipe.max_steps or steps)
+        return steps if self._is_small(epoch) else min(steps, self.recipe.full_steps or steps)
+
+    def _is_small(self, epoch: int) -> bool:
+        return epoch < self.recipe.small_epochs
 
     def _epoch(self, objective: Objective, watch: Watch) -> None:
-        state, steps = self.state, self.steps_per_epoch(len(objective))
+        state, films = self.state, len(objective)
+        steps = self.steps(films, state.epoch)
+        before = sum(self.steps(films, epoch) for epoch in range(state.epoch))
+        total = sum(self.steps(films, epoch) for epoch in range(self.recipe.epochs))
         shuffle = torch.Generator().manual_seed(self.recipe.seed + _PRIME * (state.epoch + 1))
         order = torch.randperm(len(objective), generator=shuffle).numpy()
         self.module.train()
         saved = began = time.monotonic()
         while state.step < steps:
             batch = order[state.step * self.recipe.batch : (state.step + 1) * self.recipe.batch]
-            state.loss_sum += self._step(objective, batch, steps)
+            state.loss_sum += self._step(objective, batch, before + state.step, total)
             state.step += 1
             watch.step()
             if time.monotonic() - saved > 60 * self.recipe.checkpoint_minutes:
@@ -92,16 +100,18 @@ class Trainer:
                 save_state(self.checkpoint, state, self.module, self.optimizer, self.ema)
         state.seconds += time.monotonic() - began
 
-    def _step(self, objective: Objective, batch: NDArray[np.int64], steps: int) -> float:
-        number = self.state.epoch * steps + self.state.step
+    def _step(
+        self, objective: Objective, batch: NDArray[np.int64], number: int, total: int
+    ) -> float:
+        """Step `number` (from 0) of all `total` steps of the run."""
         seed = self.recipe.seed * _PRIME + number
         torch.manual_seed(seed)
         pixels, targets = objective.batch(batch, torch.Generator().manual_seed(seed))
-        if self.state.epoch < self.recipe.small_epochs:
+        if self._is_small(self.state.epoch):
             pixels, targets = shrink(pixels, targets, self.recipe.small_side)
         x = to_input(pixels, self.spec).to(self.device)
         scores = [line.select_score for line in self.state.history]
-        rate = self.recipe.learning_rate(number, steps * self.recipe.epochs, scores)
+        rate = self.recipe.learning_rate(number, total, scores)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with autocast(self.device):
@@ -142,25 +152,36 @@ class Trainer:
         return line.select_loss == min(h.select_loss for h in history)
 
     def _judge(self, objective: Objective) -> tuple[float, float]:
-        """Loss and score of the averaged weights on the select part, in float32."""
+        """Loss and score of the averaged weights on the select part, in float32.
+
+        A network that has seen small films alone is judged on small ones.
+        """
+        side = self.recipe.small_side if self._is_small(self.state.epoch) else 0
         kept = {k: v.detach().clone() for k, v in self.module.state_dict().items()}
         self.module.load_state_dict(self.ema.values)
-        outputs = predict_raw(self.module, objective.select_pixels, self.spec)
+        outputs = predict_raw(self.module, objective.select_pixels, self.spec, side=side)
         self.module.load_state_dict(kept)
         return objective.judge(outputs)
 
 
 def predict_raw(
-    module: nn.Module, pixels: NDArray[np.uint8], spec: InputSpec, batch: int = 64
+    module: nn.Module, pixels: NDArray[np.uint8], spec: InputSpec, batch: int = 64, side: int = 0
 ) -> NDArray[np.float32]:
-    """Raw outputs float32 (N, ...) of uint8 films (N, H, W) in evaluation mode, full precision."""
+    """Raw outputs float32 (N, ...) of uint8 films (N, H, W) in evaluation mode, full precision.
+
+    With `side` the network sees films shrunk to it; masks are widened again to (H, W).
+    """
     module.eval()
     device = next(module.parameters()).device
     parts = []
     with torch.inference_mode():
         for i in range(0, len(pixels), batch):
-            x = to_input(torch.from_numpy(pixels[i : i + batch]), spec).to(device)
-            parts.append(module(x).float().cpu().numpy())
+            films = torch.from_numpy(pixels[i : i + batch])
+            films = shrink(films, films, side)[0] if side else films
+            found = module(to_input(films, spec).to(device)).float()
+            if side and found.ndim == 4:
+                found = functional.interpolate(found, pixels.shape[1:], mode="bilinear")
+            parts.append(found.cpu().numpy())
     return np.concatenate(parts)
 
 

@@ -1,17 +1,20 @@
 """`train`: from a data folder to a run folder with the final weights."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from ...runtime.errors import ModelError, OutputError
+from ...runtime.spec import ModelSpec
 from .. import weights
 from ..zoo import build, spec
-from .loop import Trainer, Watch
+from .loop import CHECKPOINT, Trainer, Watch
 from .recipe import Recipe
 from .state import EpochFigures, RunState
-from .targets import Data, n_films, objective
+from .targets import Data, n_films, objective, read_data
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,8 @@ class Progress:
     def read(self) -> None:
         """One film was read."""
 
-    def training(self, steps_per_epoch: int, done_epochs: int, done_steps: int) -> None:
-        """Training begins or goes on."""
+    def training(self, steps: Sequence[int], state: RunState) -> None:
+        """Training begins or goes on; `steps` of each epoch."""
 
     def step(self) -> None:
         """One optimizer step was made."""
@@ -78,14 +81,16 @@ def train_network(
     """Train on the train part, choosing the epoch on select; no other part is read."""
     if options.threads:
         torch.set_num_threads(options.threads)
-    model = spec(name)
+    model, folder = spec(name), options.run_folder(name)
+    progress = progress or Progress()
     torch.manual_seed(recipe.seed)
     module = build(name)
     if recipe.start:
         weights.load_into(module, weights.find(spec(recipe.start), options.weights))
-    trainer = Trainer(
-        module, model.input, recipe, options.run_folder(name), pick_device(options.device)
-    )
+    if recipe.first_epochs and not (folder / CHECKPOINT).exists():
+        first = _learn_first(module, data, (model, recipe), options, progress)
+        module.load_state_dict(first.best)
+    trainer = Trainer(module, model.input, recipe, folder, pick_device(options.device))
     if trainer.checkpoint.exists():
         if not options.resume:
             raise OutputError(
@@ -93,10 +98,36 @@ def train_network(
                 "Go on with --resume, choose another --out or remove it."
             )
         trainer.resume()
-    if trainer.state.finished:
-        return trainer, trainer.state
-    progress = progress or Progress()
+    return trainer, _train(trainer, model, data, options, progress)
+
+
+def _learn_first(
+    module: nn.Module,
+    data: Data,
+    wanted: tuple[ModelSpec, Recipe],
+    options: TrainOptions,
+    progress: Progress,
+) -> RunState:
+    """The run that a network begins with: easier labels, small films; in the folder's first/."""
+    model, recipe = wanted
+    head = replace(model.outputs[0], labels=recipe.first_labels)
+    easier = replace(model, task="classification", outputs=(head, *model.outputs[1:]))
+    epochs = recipe.first_epochs
+    short = replace(recipe, epochs=epochs, small_epochs=epochs, first_epochs=0, first_labels=())
+    folder = options.run_folder(model.name) / "first"
+    trainer = Trainer(module, model.input, short, folder, pick_device(options.device))
+    if trainer.checkpoint.exists():
+        trainer.resume()
+    return _train(trainer, easier, read_data(easier, data.root), options, progress)
+
+
+def _train(
+    trainer: Trainer, model: ModelSpec, data: Data, options: TrainOptions, progress: Progress
+) -> RunState:
+    state = trainer.state
+    if state.finished:
+        return state
     progress.reading(n_films(data))
-    goal = objective(model, data, recipe, options.weights, progress.read)
-    progress.training(trainer.steps_per_epoch(len(goal)), trainer.state.epoch, trainer.state.step)
-    return trainer, trainer.train(goal, Watch(progress.step, progress.epoch))
+    goal = objective(model, data, trainer.recipe, options.weights, progress.read)
+    progress.training([trainer.steps(len(goal), e) for e in range(trainer.recipe.epochs)], state)
+    return trainer.train(goal, Watch(progress.step, progress.epoch))
