@@ -5,7 +5,8 @@ from typing import Literal
 
 from .figures import Part
 
-Lost = Literal["sensitivity", "specificity", "auc", "dice"]
+# "agreement": films decided otherwise than by FP32, where no labels are known.
+Lost = Literal["sensitivity", "specificity", "auc", "dice", "agreement"]
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,19 @@ class PairedLoss:
 class Trial:
     """One quantization that was tried: its calibration method, layers left in float, result.
 
-    `worst`: the loss that used most of its allowance, as a share of it; at most 1 is within budget.
+    Attributes:
+        float_layers: reverted by the search, beside those that every recipe leaves in float.
+        worst: the loss that used most of its allowance, as a share of it; at most 1 is within
+            budget; None: not judged on guard, its scores were noisier than another method's.
+        snr_db: signal-to-noise ratio of its raw scores against FP32's on the select part; None
+            where it was not measured.
     """
 
     method: str
     float_layers: int
-    worst: float
+    worst: float | None
     bytes: int
+    snr_db: float | None = None
 
 
 @dataclass(frozen=True)
