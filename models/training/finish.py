@@ -21,6 +21,7 @@ from .card import Card
 from .card_page import render
 from .cropping import lung_cropper
 from .curves import draw_curves
+from .easier import all_seen
 from .judge_binary import judge_binary
 from .judge_findings import judge_findings
 from .judge_masks import judge_masks
@@ -89,6 +90,7 @@ def _judge(module: nn.Module, data: Data, model: ModelSpec, folders: tuple[Path,
 
 def _card(model: ModelSpec, data: Data, state: RunState, found: Judgement, sha256: str) -> Card:
     figures = cost(model.name)
+    seen = all_seen(model, data, tuple(state.recipe.get("first_labels", ())))
     return Card(
         name=model.name,
         version=model.version,
@@ -98,8 +100,8 @@ def _card(model: ModelSpec, data: Data, state: RunState, found: Judgement, sha25
         params=figures.params_total,
         mult_adds=figures.mult_adds,
         data=data.name,
-        split=data.hygiene_record().split,
-        parts=data.hygiene(),
+        split=seen.hygiene_record().split,
+        parts=seen.hygiene(),
         threshold=found.threshold,
         threshold_rule=found.rule,
         threshold_n_films=found.n_films,

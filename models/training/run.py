@@ -1,7 +1,7 @@
 """`train`: from a data folder to a run folder with the final weights."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,10 +11,11 @@ from ...runtime.errors import ModelError, OutputError
 from ...runtime.spec import ModelSpec
 from .. import weights
 from ..zoo import build, spec
+from .easier import easier_data, easier_recipe, easier_spec
 from .loop import CHECKPOINT, Trainer, Watch
 from .recipe import Recipe
 from .state import EpochFigures, RunState
-from .targets import Data, n_films, objective, read_data
+from .targets import Data, n_films, objective
 
 
 @dataclass(frozen=True)
@@ -110,15 +111,13 @@ def _learn_first(
 ) -> RunState:
     """The run that a network begins with: easier labels, small films; in the folder's first/."""
     model, recipe = wanted
-    head = replace(model.outputs[0], labels=recipe.first_labels)
-    easier = replace(model, task="classification", outputs=(head, *model.outputs[1:]))
-    epochs = recipe.first_epochs
-    short = replace(recipe, epochs=epochs, small_epochs=epochs, first_epochs=0, first_labels=())
+    short = easier_recipe(recipe)
     folder = options.run_folder(model.name) / "first"
     trainer = Trainer(module, model.input, short, folder, pick_device(options.device))
     if trainer.checkpoint.exists():
         trainer.resume()
-    return _train(trainer, easier, read_data(easier, data.root), options, progress)
+    films = easier_data(model, data, recipe.first_labels)
+    return _train(trainer, easier_spec(model, recipe.first_labels), films, options, progress)
 
 
 def _train(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from clinicedge.models.training.easier import easier_data
 from clinicedge.models.training.findings import (
     FindingArrays,
     FindingsObjective,
@@ -17,6 +18,7 @@ from clinicedge.models.training.findings import (
 )
 from clinicedge.models.training.finish import finish
 from clinicedge.models.training.judge_findings import judge_findings
+from clinicedge.models.training.loop import Trainer
 from clinicedge.models.training.recipe import Recipe, recipe_for
 from clinicedge.models.training.run import TrainOptions, train_network
 from clinicedge.models.training.targets import fold_of, read_data
@@ -171,6 +173,31 @@ def test_a_fold_is_trained_and_told(data: Path, tmp_path: Path) -> None:
     page = (tmp_path / f"{NAME}-fold-2" / f"{NAME}.md").read_text(encoding="utf-8")
     assert f"BACTERIA {card.thresholds['BACTERIA']:.4f}, VIRUS" in page
     assert "| VIRUS |" in page
+
+
+def test_easier_labels_come_first_without_a_patient_of_select(data: Path, tmp_path: Path) -> None:
+    """The fold's select patients do not come back as train patients of the easier labels."""
+    films, folder = fold_of(read(data), NAME, "1/3")
+    recipe = replace(recipe_for(NAME, 1, quick=True), batch=4, max_steps=1, small_epochs=1)
+    recipe = replace(recipe, small_side=32)
+    assert recipe.first_labels == ("NORMAL", "PNEUMONIA")
+    options = TrainOptions(tmp_path, threads=1, folder=folder)
+    _, state = train_network(NAME, films, recipe, options)
+    assert (tmp_path / folder / "first" / "checkpoint.pt").is_file()
+    easier = easier_data(spec(NAME), films, recipe.first_labels)
+    selected = set(films.part("select").patients())
+    assert selected
+    assert not selected & set(easier.part("train").patients())
+    assert {f.label for f in easier.part("train").films} == {"NORMAL", "PNEUMONIA"}
+    card = finish(NAME, films, state, options.run_folder(NAME))
+    trained = next(p for p in card.parts if p.part == "train")
+    assert trained.n_films == len(easier.part("train").films) > len(films.part("train").films)
+
+
+def test_steps_at_full_size_are_bounded(tmp_path: Path) -> None:
+    recipe = Recipe(epochs=3, batch=4, small_epochs=2, small_side=16, full_steps=5)
+    trainer = Trainer(nn.Linear(1, 1), spec(NAME).input, recipe, tmp_path, "cpu")
+    assert [trainer.steps(100, epoch) for epoch in range(3)] == [25, 25, 5]
 
 
 def test_binary_cross_entropy_of_torch_agrees() -> None:
