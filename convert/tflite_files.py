@@ -5,6 +5,7 @@ Every function here runs in a child process (`isolated.call`).
 
 import re
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,10 @@ from ..runtime.errors import ConversionError
 from ..runtime.manifest import FloatLayer, TensorBinding, TensorSpec
 from ..runtime.spec import ModelSpec
 from .films import FilmSet
-from .float_tail import trailing, why
+from .float_tail import trailing
 from .recipes import Export
 from .source import export_form, pooled_features, tensor_specs
+from .tflite_signature import with_true_outputs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,9 +26,15 @@ if TYPE_CHECKING:
 FILE = "main.tflite"
 SIGNATURE = "serving_default"
 ARGUMENT = "args_0"
-# The engine quantizes a film in a fraction of the time that numpy needs at the border.
-_BORDER = ("INPUT", "OUTPUT")
 _HEAD_OPERATIONS = ("MEAN", "FULLY_CONNECTED")
+
+
+@dataclass(frozen=True)
+class FloatRule:
+    """Operations of a kind, e.g. "MEAN", whose scope a pattern finds, stay in float."""
+
+    pattern: str
+    kind: str
 
 
 def export(module: "nn.Module", spec: ModelSpec) -> Export:
@@ -40,7 +48,7 @@ def export(module: "nn.Module", spec: ModelSpec) -> Export:
         path = Path(name) / FILE
         model.export(str(path))
         data = path.read_bytes()
-    return _bound(data, data, spec, ())
+    return bound(data, data, spec, ())
 
 
 def to_fp16(fp32: Export, spec: ModelSpec) -> Export:
@@ -52,42 +60,28 @@ def to_fp16(fp32: Export, spec: ModelSpec) -> Export:
     from ai_edge_quantizer.qtyping import TFLOperationName  # type: ignore[import-untyped]
 
     with tempfile.TemporaryDirectory() as name:
-        work = quantizer.Quantizer(_written(fp32, Path(name)))
+        work = quantizer.Quantizer(written(fp32, Path(name)))
         work.add_weight_only_config(
             ".*", TFLOperationName.ALL_SUPPORTED, 16, algorithm_key=AlgorithmName.FLOAT_CASTING
         )
         result = work.quantize(enable_progress_report=False)
-    return _bound(bytes(result.quantized_model), fp32.files[0][1], spec, ())
+    return bound(bytes(result.quantized_model), fp32.files[0][1], spec, ())
 
 
 def to_int8(fp32: Export, spec: ModelSpec, films: FilmSet) -> Export:
     """Static int8 weights a channel and int8 activations; what `float_tail` names in float."""
-    from ai_edge_quantizer import quantizer, recipe
-    from ai_edge_quantizer.algorithm_manager import AlgorithmName
-    from ai_edge_quantizer.qtyping import TFLOperationName
+    from .guard import tflite_driver
+    from .guard.driver import Quantization
 
-    layers: list[FloatLayer] = []
-    with tempfile.TemporaryDirectory() as name:
-        work = quantizer.Quantizer(_written(fp32, Path(name)), recipe.static_wi8_ai8())
-        for scope, operation in _float_operations(fp32.files[0][1], spec):
-            work.update_quantization_recipe(
-                scope, TFLOperationName(operation), algorithm_key=AlgorithmName.NO_QUANTIZE
-            )
-            layers.append(FloatLayer(operation, why(spec)))
-        for border in _BORDER:
-            work.update_quantization_recipe(
-                ".*", TFLOperationName(border), algorithm_key=AlgorithmName.NO_QUANTIZE
-            )
-        data = {SIGNATURE: [{ARGUMENT: tensor} for tensor in films.tensors()]}
-        ranges = work.calibrate(data, num_threads=2)
-        result = work.quantize(ranges, enable_progress_report=False)
-    return _bound(bytes(result.quantized_model), fp32.files[0][1], spec, tuple(layers))
+    settings = Quantization("int8-static", tflite_driver.METHODS[0])
+    return tflite_driver.quantize(fp32, spec, films, settings)
 
 
-def _float_operations(fp32: bytes, spec: ModelSpec) -> list[tuple[str, str]]:
-    """(pattern of the output's name, operation) of what stays in float, see `float_tail`."""
+def float_rules(fp32: bytes, spec: ModelSpec) -> tuple[FloatRule, ...]:
+    """What stays in float, see `float_tail`."""
     if pooled_features(spec) is not None:
-        return [(".*", operation) for operation in _HEAD_OPERATIONS]
+        return tuple(FloatRule(".*", operation) for operation in _HEAD_OPERATIONS)
+    from ai_edge_quantizer.qtyping import TFLOperationName
     from ai_edge_quantizer.utils import (  # type: ignore[import-untyped]
         tfl_flatbuffer_utils as flatbuffer,
     )
@@ -95,19 +89,22 @@ def _float_operations(fp32: bytes, spec: ModelSpec) -> list[tuple[str, str]]:
     model = flatbuffer.read_model(fp32)
     graph = model.subgraphs[0]
     wanted = "CONV_2D" if spec.task == "segmentation" else "FULLY_CONNECTED"
+    code = flatbuffer.TFL_OP_NAME_TO_CODE[TFLOperationName(wanted)]
     found = [
-        (re.escape(flatbuffer.get_op_scope(operation, graph.tensors)), operation)
-        for i, operation in enumerate(graph.operators)
-        if flatbuffer.get_op_name_by_index(model, 0, i) == wanted
+        operation
+        for operation in graph.operators
+        if model.operatorCodes[operation.opcodeIndex].builtinCode == code
     ]
+    scopes = [re.escape(flatbuffer.get_op_scope(op, graph.tensors)) for op in found]
     if spec.task == "segmentation":
-        return [(scope, wanted) for scope, _ in found[-1:]]
-    sizes = [int(np.prod(graph.tensors[op.inputs[1]].shape)) for _, op in found]
+        return tuple(FloatRule(scope, wanted) for scope in scopes[-1:])
+    sizes = [int(np.prod(graph.tensors[op.inputs[1]].shape)) for op in found]
     total = len(fp32) // np.dtype(np.float32).itemsize
-    return [(found[i][0], wanted) for i in trailing(sizes, total)]
+    return tuple(FloatRule(scopes[i], wanted) for i in trailing(sizes, total))
 
 
-def _written(export_: Export, folder: Path) -> str:
+def written(export_: Export, folder: Path) -> str:
+    """Path of the file that the quantizer reads."""
     path = folder / FILE
     path.write_bytes(export_.files[0][1])
     return str(path)
@@ -116,7 +113,7 @@ def _written(export_: Export, folder: Path) -> str:
 def _output_order(fp32: bytes, count: int) -> list[int]:
     """Where the spec's outputs stand among the file's, by the signature of the FP32 file.
 
-    The quantizer keeps the order, but its signature points at tensors inside the graph.
+    The quantizer keeps the order, but its signature may point at tensors inside the graph.
     """
     interpreter = _interpreter(fp32)
     results = interpreter.get_signature_runner(SIGNATURE).get_output_details()
@@ -129,12 +126,14 @@ def _output_order(fp32: bytes, count: int) -> list[int]:
     return [places.index(results[key]["index"]) for key in keys]
 
 
-def _bound(data: bytes, fp32: bytes, spec: ModelSpec, layers: tuple[FloatLayer, ...]) -> Export:
-    """Bind the manifest's names to the file's tensors."""
-    interpreter = _interpreter(data)
+def bound(data: bytes, fp32: bytes, spec: ModelSpec, layers: tuple[FloatLayer, ...]) -> Export:
+    """Bind the manifest's names to the file's tensors, and the signature's to the true outputs."""
     inputs, outputs = tensor_specs(spec)
+    order = _output_order(fp32, len(outputs))
+    data = with_true_outputs(data, order)
+    interpreter = _interpreter(data)
     details = interpreter.get_output_details()
-    results = [details[i] for i in _output_order(fp32, len(outputs))]
+    results = [details[i] for i in order]
     pairs = zip((*inputs, *outputs), (*interpreter.get_input_details(), *results), strict=True)
     return Export(((FILE, data),), tuple(_tensor_binding(*pair) for pair in pairs), layers)
 
