@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..profiles.datasets import Dataset, read_dataset, read_findings_dataset
 from ..profiles.metrics import pick_threshold, pick_threshold_f1
 from ..profiles.splits import refuse_overlap
-from ..runtime.bundle import Bundle, load
+from ..runtime.bundle import Bundle, load, read_bundle
 from ..runtime.ensemble import Ensemble
 from ..runtime.errors import ConversionError, NoLungsError
 from ..runtime.figures import Part
@@ -62,7 +62,7 @@ def write_ensemble(wish: EnsembleWish, out: Path) -> Written:
         labels = _labels(load(wish.members[0]))
         unset = tuple(_threshold(reference, label, (0.5, NOT_SET), None) for label in labels)
         plan = ensemble(wish.name, wish.members, unset)
-        first = load(write_pipeline(plan, Path(folder)).folder)
+        first = read_bundle(write_pipeline(plan, Path(folder)).folder)
         opened = first.predictor(precision=f"{reference.format}/{reference.precision}")
         if not isinstance(opened, Ensemble):
             raise ConversionError(f"'{wish.name}' is no ensemble.")

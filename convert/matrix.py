@@ -15,7 +15,7 @@ from ..profiles.evaluation import EvaluationReport, Question
 from ..profiles.machine import room, this_machine
 from ..profiles.measure import Cell as MeasuredCell
 from ..profiles.measure import sample
-from ..runtime.bundle import Bundle, load
+from ..runtime.bundle import Bundle, read_bundle
 from ..runtime.engines import engine_for, require
 from ..runtime.errors import (
     ClinicEdgeError,
@@ -158,7 +158,7 @@ class _Work:
     def _latencies(self, done: Conversion) -> dict[tuple[str, str], float | str]:
         """Milliseconds of every artifact, or why there are none."""
         found: dict[tuple[str, str], float | str] = {}
-        bundle = load(done.folder)
+        bundle = read_bundle(done.folder)
         for artifact in done.manifest.artifacts if self._wish.threads else ():
             key = (done.manifest.name, artifact.id)
             try:
@@ -183,7 +183,7 @@ class _Work:
 
     def _evaluated(self, done: Conversion, row: Row) -> Row:
         """With the test parts of the data that the deciding model was trained on."""
-        bundle = load(done.folder)
+        bundle = read_bundle(done.folder)
         data = self._data(done)
         if data is None:
             return replace(row, notes=(*row.notes, "not evaluated: no data folder fits"))

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..runtime.bundle import MANIFEST, MEMBERS, Bundle, load
+from ..runtime.bundle import MANIFEST, MEMBERS, Bundle, read_bundle
 from ..runtime.errors import BundleError, ConversionError
 from ..runtime.files import folder_atomic, sha256_file
 from ..runtime.lungs import CropRule
@@ -93,7 +93,7 @@ def write_pipeline(plan: Plan, out: Path) -> Written:
             that answers something else than its role.
         OutputError: `out` cannot be written.
     """
-    bundles = [(role, load(folder)) for role, folder in plan.members]
+    bundles = [(role, read_bundle(folder)) for role, folder in plan.members]
     names = [b.manifest.name for _, b in bundles]
     if len(set(names)) != len(names) or plan.name in names:
         raise ConversionError(
@@ -112,7 +112,7 @@ def write_pipeline(plan: Plan, out: Path) -> Written:
         for _, bundle in bundles:
             for path in _files(bundle):
                 _place(bundle.folder / path, work / MEMBERS / bundle.manifest.name / path)
-        load(work).models()
+        read_bundle(work).models()
     return Written(folder, manifest, False)
 
 
@@ -161,11 +161,7 @@ def _hygiene(bundles: list[tuple[str, Bundle]]) -> tuple[DataHygiene, ...]:
 def _files(bundle: Bundle) -> Iterator[str]:
     """Paths of all files that a bundle and its members consist of; measurements are none."""
     yield MANIFEST
-    manifest = bundle.manifest
-    for artifact in manifest.artifacts:
-        yield from (f.path for g in artifact.graphs for f in g.files)
-    if manifest.acceptance is not None:
-        yield from (film.file.path for film in manifest.acceptance.films)
+    yield from (entry.path for entry in bundle.manifest.files)
     for member, inner in bundle.members():
         yield from (f"{MEMBERS}/{member.name}/{path}" for path in _files(inner))
 
@@ -183,7 +179,7 @@ def _is_there(folder: Path, manifest: Manifest, bundles: list[tuple[str, Bundle]
     with suppress(OSError, BundleError):
         if (folder / MANIFEST).read_bytes() != dump_bytes(manifest):
             return False
-        load(folder).check_all()
+        read_bundle(folder).check_all()
         pairs = (
             (bundle.folder / path, folder / MEMBERS / bundle.manifest.name / path)
             for _, bundle in bundles

@@ -12,6 +12,7 @@ from .files import sha256_bytes, sha256_file
 from .manifest import SCHEMA, Artifact, FileEntry, Manifest, Member
 from .records import from_json
 from .session import ArtifactFiles
+from .trust import NOT_LOOKED_AT, SignedBy, Trust, admit, device_trust
 
 if TYPE_CHECKING:
     from .predictor import Predictor
@@ -31,6 +32,7 @@ class Bundle:
     folder: Path
     manifest: Manifest
     id: str
+    signed: SignedBy = NOT_LOOKED_AT
 
     def artifact(self, artifact_id: str) -> Artifact:
         """The artifact of that id, e.g. "onnx/fp32"; "onnx/int8" means the default recipe.
@@ -105,7 +107,8 @@ class Bundle:
             )
         if self.folder.resolve().is_relative_to(folder.resolve()):
             raise SchemaError(f"{what}: its member '{member.name}' leads back to itself: a circle.")
-        found = load(folder)
+        # The signature over the pipeline's manifest, which names the member's id, covers it.
+        found = read_bundle(folder)
         if found.id != member.bundle_id:
             raise IntegrityError(
                 f"{what}: the bundle in {folder} is {found.id[:12]}…, the manifest names "
@@ -152,6 +155,8 @@ class Bundle:
         if self.manifest.acceptance:
             for film in self.manifest.acceptance.films:
                 check_file(self.folder, film.file, f"acceptance film of '{self.manifest.name}'")
+        if self.manifest.sbom:
+            check_file(self.folder, self.manifest.sbom, f"SBOM of '{self.manifest.name}'")
 
     def predictor(
         self,
@@ -211,15 +216,37 @@ def check_file(folder: Path, entry: FileEntry, what: str) -> None:
         )
 
 
-def load(path: str | Path) -> Bundle:
-    """Read and check the manifest of the bundle in the folder `path`.
+def load(path: str | Path, trust: Trust | None = None) -> Bundle:
+    """Open the bundle in the folder `path`, if this device may.
 
     The artifacts' files are hashed when they are opened, not here.
+
+    Args:
+        trust: what is accepted; None takes what the device was told (see `trust.py`).
 
     Raises:
         SchemaError: no manifest, not JSON, an unknown schema version, a wrong field.
         IntegrityError: an artifact's hash is not that of its file list.
+        SignatureError: the signature is wrong, or not one that the device demands.
+        KeyFileError: what the device was told cannot be read.
     """
+    file, data = _read(path)
+    signed = admit(device_trust() if trust is None else trust, file.parent, data)
+    return Bundle(file.parent, parse_manifest(data, str(file)), sha256_bytes(data), signed)
+
+
+def read_bundle(path: str | Path) -> Bundle:
+    """As `load`, whoever signed it: to make, sign, pack and compare bundles, not to run them.
+
+    Raises:
+        SchemaError, IntegrityError: as `load`.
+    """
+    file, data = _read(path)
+    return Bundle(file.parent, parse_manifest(data, str(file)), sha256_bytes(data))
+
+
+def _read(path: str | Path) -> tuple[Path, bytes]:
+    """The manifest's path and bytes."""
     folder = Path(path)
     file = folder / MANIFEST if folder.is_dir() else folder
     if not file.is_file():
@@ -229,8 +256,7 @@ def load(path: str | Path) -> Bundle:
         )
     if file.stat().st_size > MAX_MANIFEST_BYTES:
         raise SchemaError(f"{file} has {file.stat().st_size} bytes; that is no manifest.")
-    data = file.read_bytes()
-    return Bundle(file.parent, parse_manifest(data, str(file)), sha256_bytes(data))
+    return file, file.read_bytes()
 
 
 def parse_manifest(data: bytes, where: str) -> Manifest:
@@ -242,7 +268,7 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
     """
     try:
         raw = json.loads(data)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as err:
+    except (ValueError, RecursionError) as err:
         raise SchemaError(f"{where} is not JSON ({err}). Restore it or convert again.") from err
     version = raw.get("schema") if isinstance(raw, dict) else None
     if version != SCHEMA or isinstance(version, bool):

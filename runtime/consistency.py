@@ -9,6 +9,8 @@ from .lungs import CropRule
 from .manifest import DiscrepancyRule, Manifest, PipelineRules, artifact_sha256
 from .spec import OutputSpec
 
+# Where a bundle keeps other things than the files it names.
+RESERVED = ("bundle.json", "bundle.sig.json", "members", "measurements")
 # How many members of each role a pipeline has.
 ROLES = {"on-lungs": {"lungs": 1, "classifier": 1}, "cascade": {"first": 1, "second": 1}}
 
@@ -25,6 +27,7 @@ def check_consistency(manifest: Manifest, where: str) -> None:
     else:
         _check_model(manifest, where)
     _check_artifacts(manifest, where)
+    _check_files(manifest, where)
     for output in manifest.outputs:
         _check_output(output, where)
     _check_input(manifest, where)
@@ -49,10 +52,6 @@ def _check_artifacts(manifest: Manifest, where: str) -> None:
     ids = [a.id for a in manifest.artifacts]
     if len(set(ids)) != len(ids):
         raise SchemaError(f"{where}: an artifact id occurs twice: {', '.join(sorted(ids))}.")
-    entries = [f for a in manifest.artifacts for g in a.graphs for f in g.files]
-    films = manifest.acceptance.films if manifest.acceptance else ()
-    for entry in (*entries, *(f.file for f in films)):
-        _check_path(entry.path, where)
     for artifact in manifest.artifacts:
         found = artifact_sha256(f for g in artifact.graphs for f in g.files)
         if artifact.id != f"{artifact.format}/{artifact.recipe}":
@@ -68,6 +67,25 @@ def _check_artifacts(manifest: Manifest, where: str) -> None:
     for graph in (g for a in manifest.artifacts for g in a.graphs):
         if not graph.files:
             raise SchemaError(f"{where}: graph '{graph.name}' has no files. Convert again.")
+
+
+def _check_files(manifest: Manifest, where: str) -> None:
+    """One meaning a path, on every file system; nothing where the bundle keeps other things."""
+    seen: set[str] = set()
+    for entry in manifest.files:
+        _check_path(entry.path, where)
+        if entry.bytes < 0:
+            raise SchemaError(f"{where}: {entry.path} has {entry.bytes} bytes. Convert again.")
+        path = entry.path.casefold()
+        if path in seen or path.split("/")[0] in RESERVED:
+            raise SchemaError(
+                f"{where}: the path {entry.path!r} occurs twice or is the bundle's own; expected "
+                f"one entry a path, none in {', '.join(RESERVED)}. Convert again."
+            )
+        seen.add(path)
+    parents = {str(p) for path in seen for p in PurePosixPath(path).parents}
+    if both := sorted(parents & seen):
+        raise SchemaError(f"{where}: {both[0]!r} is a file and a folder. Convert again.")
 
 
 def _check_output(output: OutputSpec, where: str) -> None:
@@ -179,7 +197,9 @@ def _check_discrepancy(rule: DiscrepancyRule, where: str) -> None:
 
 def _check_path(path: str, where: str) -> None:
     pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or "\\" in path or not pure.parts:
+    # `as_posix` differs where a part is empty or "."; nothing unprintable, so no NUL either.
+    plain = pure.as_posix() == path and path.isprintable() and not set(path) & set("\\:")
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts or not plain:
         raise SchemaError(
             f"{where}: file path {path!r} leaves the bundle; expected a relative path inside it."
         )

@@ -12,7 +12,10 @@
     │   ├── SchemaError           bundle.json breaks the schema or has an unknown version
     │   ├── IntegrityError        a file is missing or differs from its hash
     │   ├── ArtifactError         no such artifact, graph, precision, threshold or member
+    │   │   └── ExplanationError  no such class, or a method that the artifact cannot do
     │   ├── WholeFilmError        its network takes films cropped to the lungs, not whole ones
+    │   ├── SignatureError        wrongly signed, or not signed as this device demands
+    │   ├── PackError             a pack file that is cut short or holds what no bundle holds
     │   └── AcceptanceError       this machine does not reproduce the recorded answers
     ├── EngineError               the engine cannot run the graph
     │   ├── EngineMissingError    not installed
@@ -33,6 +36,7 @@
     │   ├── OpinionError          an opinion, finding or symptom nobody here has a word for
     │   ├── BusyError             too many films wait already
     │   └── StoreError            the folder of cases cannot be read
+    ├── KeyFileError              a key or the device's trust cannot be read
     └── OutputError               the result cannot be written where it was asked for
 
 A message says what was found, what was expected and what to do.
@@ -87,8 +91,20 @@ class ArtifactError(BundleError):
     """The bundle has no such artifact, graph, precision, threshold or member."""
 
 
+class ExplanationError(ArtifactError):
+    """The model has no such class, or its artifact cannot be explained with that method."""
+
+
 class WholeFilmError(BundleError):
     """A network made for films cropped to the lungs was given a whole film."""
+
+
+class SignatureError(BundleError):
+    """The signature is wrong, or not one that this device accepts."""
+
+
+class PackError(BundleError):
+    """The pack file is cut short, or holds what no bundle holds."""
 
 
 class AcceptanceError(BundleError):
@@ -169,6 +185,10 @@ class BusyError(ServerError):
 
 class StoreError(ServerError):
     """The folder of cases cannot be read."""
+
+
+class KeyFileError(ClinicEdgeError):
+    """A key file, or the record of what this device trusts, cannot be read or used."""
 
 
 class OutputError(ClinicEdgeError):

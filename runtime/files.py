@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from .errors import OutputError
 
@@ -28,6 +29,17 @@ def write_atomic(path: Path, data: bytes) -> None:
     Raises:
         OutputError: the folder cannot be made or written.
     """
+    with file_atomic(path) as stream:
+        stream.write(data)
+
+
+@contextmanager
+def file_atomic(path: Path) -> Iterator[BinaryIO]:
+    """A temporary file that takes the place of `path` when the block ends well.
+
+    Raises:
+        OutputError: the folder cannot be made or written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -35,15 +47,16 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise _unwritable(path, err) from err
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         os.chmod(name, 0o644)
         os.replace(name, path)
         fsync_folder(path.parent)
     except OSError as err:
-        Path(name).unlink(missing_ok=True)
         raise _unwritable(path, err) from err
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def fsync_folder(folder: Path) -> None:

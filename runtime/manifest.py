@@ -289,6 +289,9 @@ class PipelineRules:
 class Manifest:
     """bundle.json. `defaults` maps a precision to the recipe that it means.
 
+    `sbom`: CycloneDX list of what the model was converted with.
+    `explanation_method`: of maps where none is asked for, as convert chose it; None: not chosen.
+
     A model has input, outputs and artifacts. A pipeline has `members` and `pipeline` instead;
     input is None, outputs, artifacts and thresholds are empty (but for an ensemble of findings,
     whose thresholds are its own, one a label), and what convert measured is in its members.
@@ -316,6 +319,20 @@ class Manifest:
     temperatures: tuple[Temperature, ...] = ()
     mask: MaskRules | None = None
     pipeline: PipelineRules | None = None
+    sbom: FileEntry | None = None
+    explanation_method: str | None = None
+
+    @property
+    def files(self) -> tuple[FileEntry, ...]:
+        """Every file that this manifest names, each path once, sorted; not those of members.
+
+        A path named twice with different hashes occurs twice.
+        """
+        graphs = (f for a in self.artifacts for g in a.graphs for f in g.files)
+        films = self.acceptance.films if self.acceptance else ()
+        other = () if self.sbom is None else (self.sbom,)
+        entries = {*graphs, *(film.file for film in films), *other}
+        return tuple(sorted(entries, key=lambda f: (f.path, f.sha256, f.bytes)))
 
 
 def artifact_sha256(files: Iterable[FileEntry]) -> str:
