@@ -15,7 +15,7 @@ from ..runtime.film import Film
 from ..runtime.intended_use import refuse_outside
 from ..runtime.manifest import Threshold
 from ..runtime.predictions import Explanation, Prediction
-from ..runtime.predictor import Predictor
+from ..runtime.predictor import ModelPredictor, Predictor
 from ..runtime.spec import Voi
 from .readings import NONE, Questions
 from .settings import EngineWish
@@ -122,10 +122,9 @@ def part(predictor: Predictor, roles: tuple[str, ...]) -> Predictor | None:
 
 def thresholds(predictor: Predictor) -> tuple[Threshold, ...]:
     """The threshold records behind the answer, of the member that decides."""
-    manifest, report = predictor.bundle.manifest, predictor.report
-    if not predictor.parts:
-        used = (report.artifact, report.session.compute)
-        return tuple(t for t in manifest.thresholds if (t.artifact, t.compute) == used)
+    manifest = predictor.bundle.manifest
+    if isinstance(predictor, ModelPredictor):
+        return predictor.rules
     if manifest.pipeline is not None and manifest.pipeline.threshold is not None:
         return (manifest.pipeline.threshold,)
     deciding = part(predictor, _DECIDING)

@@ -27,6 +27,7 @@ from .images import prepare, read_film
 from .manifest import AcceptanceFilm, Expected
 from .recorded_values import acceptance_values, largest_difference, same_decision
 from .records import dump_bytes, from_json
+from .score_rules import temperatures_of
 from .session import Session, SessionOptions
 from .spec import OutputSpec
 
@@ -164,13 +165,14 @@ def _film(bundle: Bundle, film: AcceptanceFilm, expected: Expected, session: Ses
         )
     raw = session.run({spec.name: tensor})[expected.output]
     thresholds = _thresholds(bundle, expected, output)
+    scaled = temperatures_of(bundle.manifest, expected.artifact, expected.compute, output)
     found = acceptance_values(output, raw, next(iter(thresholds.values()), 0.5))
     difference = largest_difference(output, expected.values, found)
     problem = ""
     # `not <=` also refuses NaN.
     if not difference <= expected.tolerance:
         problem = f"scores differ by {difference:.3g}, tolerance {expected.tolerance:.3g}"
-    elif not same_decision(output, expected, raw, thresholds):
+    elif not same_decision(output, expected, raw, thresholds, scaled):
         problem = "the decision differs"
     finite = difference if math.isfinite(difference) else None
     return FilmResult(name, finite, expected.tolerance, problem)

@@ -11,6 +11,7 @@ from .figures import Compute
 from .files import sha256_bytes, sha256_file
 from .manifest import SCHEMA, Artifact, FileEntry, Manifest, Member
 from .records import from_json
+from .score_rules import bound_threshold
 from .session import ArtifactFiles
 from .trust import NOT_LOOKED_AT, SignedBy, Trust, admit, device_trust
 
@@ -60,19 +61,14 @@ class Bundle:
         return ArtifactFiles(self.folder, self.artifact(artifact_id))
 
     def threshold(self, artifact_id: str, compute: Compute, label: str) -> float:
-        """The threshold bound to this artifact and compute precision.
+        """The threshold bound to this artifact's bytes and compute precision.
+
+        A clinic's own goes before it when the bundle is opened, see `own_thresholds`.
 
         Raises:
-            ArtifactError: none was set; another artifact's is never used instead.
+            ArtifactError: none was set, or for other bytes; another's is never used instead.
         """
-        wanted = self.artifact(artifact_id).id
-        for entry in self.manifest.thresholds:
-            if (entry.artifact, entry.compute, entry.label) == (wanted, compute, label):
-                return entry.value
-        raise ArtifactError(
-            f"'{self.manifest.name}' has no threshold for '{label}' of {wanted} in {compute}; "
-            "convert again with that compute precision."
-        )
+        return bound_threshold(self.manifest, self.artifact(artifact_id), compute, label).value
 
     def check(self, artifact_id: str) -> None:
         """Compare every file of an artifact with the manifest.

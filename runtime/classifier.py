@@ -46,7 +46,7 @@ class Classifier(ModelPredictor):
         return self._classification(*self._timed(film))
 
     def _classification(self, logits: NDArray[np.float32], timing: Timing) -> Classification:
-        shares = probabilities(logits.tolist(), self._output)
+        shares = probabilities(logits.tolist(), self._output, self._temperatures)
         labels = self.labels
         score, threshold = shares[self._positive], self.threshold
         positive = score >= threshold

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import fields
 from pathlib import PurePosixPath
 
+from .decision_records import check_decisions
 from .errors import IntegrityError, SchemaError
 from .lungs import CropRule
 from .manifest import DiscrepancyRule, Manifest, PipelineRules, artifact_sha256
@@ -27,6 +28,7 @@ def check_consistency(manifest: Manifest, where: str) -> None:
     else:
         _check_model(manifest, where)
     _check_artifacts(manifest, where)
+    check_decisions(manifest, where)
     _check_files(manifest, where)
     for output in manifest.outputs:
         _check_output(output, where)

@@ -41,7 +41,7 @@ class FindingsPredictor(ModelPredictor):
         return Findings(found, main_finding(found), self.report, timing)
 
     def _findings(self, logits: NDArray[np.float32]) -> tuple[Finding, ...]:
-        scores = probabilities(logits.tolist(), self._output)
+        scores = probabilities(logits.tolist(), self._output, self._temperatures)
         return decide(dict(zip(self.labels, scores, strict=True)), dict(self.thresholds))
 
     def explain(self, film: Film) -> Explanation:

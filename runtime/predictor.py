@@ -20,7 +20,10 @@ from .figures import Compute
 from .film import Film
 from .images import prepare, resize, scale
 from .intended_use import refuse_outside
+from .manifest import Threshold
+from .own_thresholds import in_force
 from .predictions import Explanation, Prediction, RunReport, Timing
+from .score_rules import Temperatures, temperatures_of
 from .session import Session
 from .spec import InputSpec, Meaning, OutputSpec
 
@@ -99,7 +102,8 @@ class Part:
 class ModelPredictor(ABC):
     """One network's session with its preprocessing; each task adds what the outputs mean.
 
-    It keeps the memory of its input tensor from film to film.
+    It keeps the memory of its input tensor from film to film. `rules` are the records of the
+    thresholds in force: the bundle's, or the clinic's own.
     """
 
     kind: Kind
@@ -123,16 +127,18 @@ class ModelPredictor(ABC):
         self._output = self._answering(bundle)
         self.labels = self._output.labels
         self.positive_label = self._output.positive_label
-        self.thresholds: Mapping[str, float] = {
-            label: bundle.threshold(artifact.id, compute, label) for label in self._decided()
-        }
+        self._temperatures = temperatures_of(manifest, artifact.id, compute, self._output)
+        decided = [in_force(bundle, artifact, compute, label) for label in self._decided()]
+        self.rules: tuple[Threshold, ...] = tuple(d.threshold for d in decided)
+        self.thresholds: Mapping[str, float] = {t.label: t.value for t in self.rules}
+        told = (*notes, *(d.note for d in decided if d.note))
         self.report = RunReport(
             model=manifest.name,
             model_version=manifest.version,
             bundle_id=bundle.id,
             artifact=artifact.id,
             artifact_sha256=artifact.sha256,
-            session=replace(session.report, notes=(*session.report.notes, *notes)),
+            session=replace(session.report, notes=(*session.report.notes, *told)),
         )
 
     @abstractmethod
@@ -197,8 +203,16 @@ class ModelPredictor(ABC):
         refuse_outside(film, self.bundle.manifest.intended_use, self.report.model)
 
 
-def probabilities(logits: list[float], output: OutputSpec) -> list[float]:
-    """Softmax, sigmoid or identity of the K raw scores, in float64."""
+def probabilities(
+    logits: list[float], output: OutputSpec, temperatures: Temperatures = ()
+) -> list[float]:
+    """Softmax, sigmoid or identity of the K raw scores, in float64.
+
+    Args:
+        temperatures: what each raw score is divided by first; () leaves them as they are.
+    """
+    if temperatures:
+        logits = [value / by for value, by in zip(logits, temperatures, strict=True)]
     if output.activation == "softmax":
         top = max(logits)
         parts = [math.exp(value - top) for value in logits]

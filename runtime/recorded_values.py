@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .errors import SchemaError
 from .manifest import Expected
 from .predictor import probabilities
+from .score_rules import Temperatures
 from .spec import OutputSpec
 
 BLOCKS = 8
@@ -66,6 +67,7 @@ def same_decision(
     expected: Expected,
     raw: NDArray[np.float32],
     thresholds: Mapping[str, float],
+    temperatures: Temperatures = (),
 ) -> bool:
     """Whether an answer within the tolerance also decides as the recorded one.
 
@@ -77,12 +79,13 @@ def same_decision(
             _same_share(raw[0, channel], expected, logit(thresholds[label]), channel - len(raw[0]))
             for channel, label in enumerate(output.labels)
         )
-    recorded = probabilities(list(expected.values), output)
-    here = probabilities(raw[0].tolist(), output)
+    recorded = probabilities(list(expected.values), output, temperatures)
+    here = probabilities(raw[0].tolist(), output, temperatures)
     # Two logits of a softmax that each move by the tolerance move the score's by twice that.
-    band = expected.tolerance * (2.0 if output.activation == "softmax" else 1.0)
+    moved = expected.tolerance * (2.0 if output.activation == "softmax" else 1.0)
     for label, threshold in thresholds.items():
         index = output.labels.index(label)
+        band = moved / (temperatures[index] if temperatures else 1.0)
         near = abs(logit(recorded[index]) - logit(threshold)) <= band
         if not near and (here[index] >= threshold) != (recorded[index] >= threshold):
             return False
