@@ -17,6 +17,7 @@ from ..runtime.manifest import (
 )
 from ..runtime.records import dump_bytes
 from .recipes import DEFAULTS
+from .sbom import Subject, sbom_bytes, sbom_entry
 from .source import Source, linear_head
 
 Files = list[tuple[str, bytes]]
@@ -33,6 +34,7 @@ def build_manifest(
     """bundle.json of one model."""
     spec = source.spec
     made = {a.precision for a in artifacts}
+    subject = Subject(spec.name, spec.version, spec.licence, source.weights_sha256)
     return Manifest(
         schema=SCHEMA,
         kind="model",
@@ -59,7 +61,17 @@ def build_manifest(
         acceptance=acceptance,
         data=data,
         mask=spec.mask,
+        sbom=sbom_entry(sbom_bytes(subject, tools)),
     )
+
+
+def _sbom(manifest: Manifest) -> Files:
+    """The bill of materials that the manifest names."""
+    made = manifest.provenance
+    if manifest.sbom is None or made is None:
+        return []
+    subject = Subject(manifest.name, manifest.version, manifest.licence, made.weights_sha256)
+    return [(manifest.sbom.path, sbom_bytes(subject, made.tools))]
 
 
 def check_writable(out: Path) -> None:
@@ -82,12 +94,14 @@ def check_writable(out: Path) -> None:
 def write_bundle(folder: Path, manifest: Manifest, files: Files) -> bool:
     """Write the bundle, or leave it where every byte is there already; True if it was.
 
+    The bill of materials that the manifest names is made here.
+
     Measurements that lie beside an equal manifest stay.
 
     Raises:
         OutputError: the folder cannot be written.
     """
-    wanted = [*files, (MANIFEST, dump_bytes(manifest))]
+    wanted = [*files, *_sbom(manifest), (MANIFEST, dump_bytes(manifest))]
     if all(_holds(folder / path, data) for path, data in wanted):
         return True
     with folder_atomic(folder) as work:

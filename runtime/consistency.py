@@ -27,9 +27,9 @@ def check_consistency(manifest: Manifest, where: str) -> None:
         _check_pipeline(manifest, where)
     else:
         _check_model(manifest, where)
+    _check_files(manifest, where)
     _check_artifacts(manifest, where)
     check_decisions(manifest, where)
-    _check_files(manifest, where)
     for output in manifest.outputs:
         _check_output(output, where)
     _check_input(manifest, where)
