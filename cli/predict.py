@@ -92,7 +92,7 @@ def _answer(
 
 
 def _explain(predictor: "Predictor", film: "Film", path: Path) -> dict[str, Any]:
-    from ..runtime.explain import on_film, overlay
+    from ..runtime.heat_maps import on_film, overlay
 
     explanation = predictor.explain(film)
     _write_png(path, overlay(film, on_film(explanation, film, predictor.input)))

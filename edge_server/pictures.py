@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime import explain as drawing
+from ..runtime import heat_maps as drawing
 from ..runtime.drawing import outline_overlay
 from ..runtime.errors import ArtifactError, StoreError
 from ..runtime.film import Film, FilmSource

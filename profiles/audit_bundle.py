@@ -13,7 +13,7 @@ from ..runtime.bundle import Bundle
 from ..runtime.cascade import Cascade
 from ..runtime.ensemble import Ensemble
 from ..runtime.errors import ArtifactError, DataError, NoLungsError
-from ..runtime.explain import on_film
+from ..runtime.heat_maps import on_film
 from ..runtime.files import write_atomic
 from ..runtime.film import Film, FilmSource
 from ..runtime.images import read_film

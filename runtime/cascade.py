@@ -5,6 +5,8 @@ from typing import cast
 
 from .bundle import Bundle
 from .errors import ArtifactError
+from .explanations.records import USUAL, MapRequest
+from .explanations.targets import label_number
 from .film import Film
 from .pipeline import Pipeline, added, contributed
 from .predictions import CascadeResult, Classification, Explanation, Findings
@@ -47,7 +49,16 @@ class Cascade(Pipeline):
             members=(*members, *contributed("second", second)),
         )
 
-    def explain(self, film: Film) -> Explanation:
-        """The first's map, which led to the main answer; raises as `Predictor.explain`."""
+    def explain(self, film: Film, request: MapRequest = USUAL) -> Explanation:
+        """The first's map, which led to the main answer, or the second's for a finding of its.
+
+        Raises as `Predictor.explain`.
+        """
         self._admit(film)
-        return replace(self._first.explain(film), report=self.report)
+        known = (*self._first.labels, *self._second.labels)
+        if request.label is not None:
+            label_number(known, request.label, self.report.model)
+        asked = self._first
+        if request.label is not None and request.label not in self._first.labels:
+            asked = self._second
+        return replace(asked.explain(film, request), report=self.report)

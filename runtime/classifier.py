@@ -5,9 +5,10 @@ from numpy.typing import NDArray
 
 from .bundle import Bundle
 from .errors import ArtifactError
+from .explanations.records import Outputs, Target
+from .explanations.targets import label_number, scored
 from .film import Film
-from .maps import class_map
-from .predictions import Classification, Explanation, Timing
+from .predictions import Classification, Timing
 from .predictor import Boxes, ModelPredictor, Predictor, probabilities
 from .spec import OutputSpec
 
@@ -61,18 +62,10 @@ class Classifier(ModelPredictor):
             timing=timing,
         )
 
-    def explain(self, film: Film) -> Explanation:
-        """Eigen-CAM of a whole film for the positive label; raises as `Predictor.explain`."""
-        self._admit(film)
-        return self.explain_crop(film)
-
-    def explain_crop(self, film: Film) -> Explanation:
-        """Eigen-CAM, its sign tied to the positive label where the head allows.
-
-        Raises:
-            ArtifactError: the model gives no feature map.
-        """
-        return class_map(self, film, self._positive, 1 - self._positive)
+    def target(self, label: str | None, outputs: Outputs) -> Target:
+        """As `ModelPredictor.target`; None: the positive label."""
+        number = label_number(self.labels, label or self.positive_label, self.report.model)
+        return scored(self.bundle.manifest, self._output, number)
 
 
 def as_classifier(predictor: Predictor) -> Classifier:

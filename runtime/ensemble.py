@@ -7,6 +7,7 @@ from typing import cast
 
 from .bundle import Bundle
 from .errors import ArtifactError
+from .explanations.records import USUAL, MapRequest
 from .film import Film
 from .findings import decide, main_finding
 from .manifest import Threshold
@@ -125,14 +126,15 @@ class Ensemble(Pipeline):
         found = decide(scores, dict(self.thresholds))
         return replace(answers[0], findings=found, main=main_finding(found))
 
-    def explain(self, film: Film) -> Explanation:
+    def explain(self, film: Film, request: MapRequest = USUAL) -> Explanation:
         """The first member's map, said so; raises as `Predictor.explain`."""
         self._admit(film)
-        return self._first_map(self.parts[0].predictor.explain(film))
+        return self._first_map(self.parts[0].predictor.explain(film, request))
 
-    def explain_crop(self, film: Film) -> Explanation:
+    def explain_crop(self, film: Film, request: MapRequest = USUAL) -> Explanation:
         """As `explain`, of what was already cropped to the lungs."""
-        return self._first_map(cast(CropPredictor, self.parts[0].predictor).explain_crop(film))
+        first = cast(CropPredictor, self.parts[0].predictor)
+        return self._first_map(first.explain_crop(film, request))
 
     def _first_map(self, told: Explanation) -> Explanation:
         name = self.parts[0].predictor.report.model

@@ -5,9 +5,10 @@ from numpy.typing import NDArray
 
 from .bundle import Bundle
 from .errors import ArtifactError
+from .explanations.records import Outputs, Target
+from .explanations.targets import label_number, scored
 from .film import Film
-from .maps import feature_map, map_of_features
-from .predictions import Explanation, Finding, Findings
+from .predictions import Finding, Findings
 from .predictor import Boxes, ModelPredictor, find_output, probabilities
 from .spec import OutputSpec
 
@@ -44,22 +45,13 @@ class FindingsPredictor(ModelPredictor):
         scores = probabilities(logits.tolist(), self._output, self._temperatures)
         return decide(dict(zip(self.labels, scores, strict=True)), dict(self.thresholds))
 
-    def explain(self, film: Film) -> Explanation:
-        """Eigen-CAM of a whole film; raises as `Predictor.explain`."""
-        self._admit(film)
-        return self.explain_crop(film)
-
-    def explain_crop(self, film: Film) -> Explanation:
-        """Eigen-CAM for the main finding, or the one nearest to its threshold.
-
-        Raises:
-            ArtifactError: the model gives no feature map.
-        """
-        outputs = self.run(film)
-        features = feature_map(self, outputs)
-        found = self._findings(outputs[self._output.name][0])
-        label = max(range(len(found)), key=lambda i: found[i].score - found[i].threshold)
-        return map_of_features(self, features, label, None)
+    def target(self, label: str | None, outputs: Outputs) -> Target:
+        """As `ModelPredictor.target`; None: the main finding, or the nearest to its threshold."""
+        if label is None:
+            found = self._findings(outputs[self._output.name][0])
+            label = max(found, key=lambda finding: finding.score - finding.threshold).label
+        number = label_number(self.labels, label, self.report.model)
+        return scored(self.bundle.manifest, self._output, number)
 
 
 def decide(scores: dict[str, float], thresholds: dict[str, float]) -> tuple[Finding, ...]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from .bundle import Bundle
 from .errors import ArtifactError
+from .explanations.records import USUAL, MapRequest
 from .film import Film
 from .lungs import CropRule, Lungs, crop, find_lungs
 from .pipeline import CropPredictor, Pipeline, added, contributed
@@ -75,9 +76,9 @@ class OnLungs(Pipeline):
             ),
         )
 
-    def explain(self, film: Film) -> Explanation:
+    def explain(self, film: Film, request: MapRequest = USUAL) -> Explanation:
         """The classifier's map over the crop; raises as `Predictor.explain`."""
         self._admit(film)
         lungs, _ = self._finder.find(film)
-        told = self._classifier.explain_crop(crop(film, lungs.box))
+        told = self._classifier.explain_crop(crop(film, lungs.box), request)
         return replace(told, report=self.report, crop=lungs.box)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from .bundle import Bundle
 from .errors import ArtifactError, TensorError
+from .explanations.records import USUAL, MapRequest
 from .film import Film
 from .intended_use import refuse_outside
 from .predictions import (
@@ -26,7 +27,7 @@ class CropPredictor(Predictor, Protocol):
 
     def predict_crop(self, film: Film) -> Classification | Findings: ...
 
-    def explain_crop(self, film: Film) -> Explanation: ...
+    def explain_crop(self, film: Film, request: MapRequest = USUAL) -> Explanation: ...
 
 
 class Pipeline:

@@ -175,6 +175,7 @@ class Explanation:
         sign: +1 where high values support the label, 0 where the map is flat (says nothing).
         note: a sentence where the map needs one, else "".
         crop: the part of the film that the map lies over, None for all of it.
+        passes: runs of the network beyond the first that the map took.
     """
 
     map: NDArray[np.float32]
@@ -184,3 +185,4 @@ class Explanation:
     note: str
     report: RunReport
     crop: Box | None = None
+    passes: int = 0

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .bundle import Bundle
 from .errors import ArtifactError, TensorError, WholeFilmError
+from .explanations.records import USUAL, MapRequest, Outputs, Target
 from .figures import Compute
 from .film import Film
 from .images import prepare, resize, scale
@@ -81,12 +82,12 @@ class Predictor(Protocol):
         """
         ...
 
-    def explain(self, film: Film) -> Explanation:
-        """A map over the film for what `predict` answers.
+    def explain(self, film: Film, request: MapRequest = USUAL) -> Explanation:
+        """A map over the film for what `predict` answers, or for the class that is asked for.
 
         Raises:
-            ArtifactError: the model gives no feature map.
-            FilmError, WholeFilmError: as `predict`.
+            ExplanationError: no such class, or a method that the artifact cannot do.
+            FilmError, WholeFilmError, TensorError: as `predict`.
         """
         ...
 
@@ -158,12 +159,27 @@ class ModelPredictor(ABC):
         """Answer for what was already cut to the region that the network was made for."""
 
     @abstractmethod
-    def explain(self, film: Film) -> Explanation:
-        """A map over a whole film; raises as `Predictor.explain`."""
+    def target(self, label: str | None, outputs: Outputs) -> Target:
+        """The class that an explanation is about.
 
-    @abstractmethod
-    def explain_crop(self, film: Film) -> Explanation:
+        Args:
+            label: None: what the answer is about.
+            outputs: of a run on the film as it is.
+
+        Raises:
+            ExplanationError: the model has no such class.
+        """
+
+    def explain(self, film: Film, request: MapRequest = USUAL) -> Explanation:
+        """A map over a whole film; raises as `Predictor.explain`."""
+        self._admit(film)
+        return self.explain_crop(film, request)
+
+    def explain_crop(self, film: Film, request: MapRequest = USUAL) -> Explanation:
         """A map over what was already cut to the region that the network was made for."""
+        from .explanations.making import make_map
+
+        return make_map(self, film, request)
 
     def tensor(self, film: Film) -> NDArray[np.float32]:
         """The network's input float32 (1, C, H, W)."""
@@ -171,7 +187,11 @@ class ModelPredictor(ABC):
 
     def run(self, film: Film) -> dict[str, NDArray[np.float32]]:
         """The graph's raw outputs by the manifest's names, batch axis included."""
-        return self._session.run({self.input.name: self._prepare(film)})
+        return self.run_tensor(self._prepare(film))
+
+    def run_tensor(self, tensor: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """As `run`, for an input float32 (1, C, H, W) that is there already."""
+        return self._session.run({self.input.name: tensor})
 
     def _prepare(self, film: Film) -> NDArray[np.float32]:
         """As `tensor`, into memory that is used again: fresh pages cost more than scaling."""

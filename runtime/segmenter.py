@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 
 from .bundle import Bundle
 from .errors import ArtifactError, TensorError
+from .explanations.records import Outputs, Target
+from .explanations.targets import label_number, masked
 from .film import Film
 from .masks import Drawn, film_mask
-from .predictions import Explanation, Segmentation, Timing
+from .predictions import Segmentation, Timing
 from .predictor import Boxes, ModelPredictor, find_output
 from .spec import MaskRules, OutputSpec
 
@@ -78,15 +80,11 @@ class Segmenter(ModelPredictor):
             timing=timing,
         )
 
-    def explain(self, film: Film) -> Explanation:
-        """The probabilities themselves; raises as `Predictor.explain`."""
-        self._admit(film)
-        return self.explain_crop(film)
-
-    def explain_crop(self, film: Film) -> Explanation:
-        """The probabilities themselves as the map."""
-        grid, _ = self.probabilities(film)
-        return Explanation(grid, "probability", self.positive_label, 1, "", self.report)
+    def target(self, label: str | None, outputs: Outputs) -> Target:
+        """As `ModelPredictor.target`: what is outlined on the film."""
+        label_number(self.labels, label or self.positive_label, self.report.model)
+        grid = sigmoid(outputs[self._output.name][0][0])
+        return masked(self._output, grid, self.threshold)
 
 
 def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ from clinicedge.runtime.errors import (
     TensorError,
     WholeFilmError,
 )
-from clinicedge.runtime.explain import on_film, overlay
+from clinicedge.runtime.heat_maps import on_film, overlay
 from clinicedge.runtime.lungs import Box, CropRule
 from clinicedge.runtime.manifest import DiscrepancyRule, PipelineRules, Threshold
 from clinicedge.runtime.on_lungs import OnLungs

@@ -1,9 +1,4 @@
-"""Eigen-CAM from a feature map, and drawing it, in numpy.
-
-Muhammad and Yeasin 2020, "Eigen-CAM: Class Activation Map using Principal Components".
-"""
-
-from dataclasses import dataclass
+"""Drawing an explanation: its map over the film, in colours, as a layer."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,46 +13,6 @@ _ANCHORS = np.array(
     [[0, 0, 4], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]],
     np.float32,
 )
-FLAT_NOTE = "The feature map is flat: it points to no place on this film."
-
-
-@dataclass(frozen=True, eq=False)
-class EigenCam:
-    """`map` float32 (h, w) 0..1; `sign` +1, or 0 where the map is flat; `note` for the reader."""
-
-    map: NDArray[np.float32]
-    sign: int
-    note: str
-
-
-def eigen_cam(features: NDArray[np.float32], class_weights: NDArray[np.float32] | None) -> EigenCam:
-    """The first principal component of the feature map over positions.
-
-    The eigenvector comes from the small Gram matrix of the h*w positions, not from the SVD of
-    the (h*w, C) matrix; the map is the same. Its arbitrary sign is tied to the class: where the
-    scores are global pooling + linear, to the class evidence at each position; else to the mean
-    activation.
-
-    Args:
-        features: float32 (C, h, w).
-        class_weights: float32 (C,), the classifier's row for the class minus the other's.
-    """
-    channels, height, width = features.shape
-    positions = features.reshape(channels, height * width).T.astype(np.float64)
-    centred = positions - positions.mean(axis=0)
-    values, vectors = np.linalg.eigh(centred @ centred.T)
-    if not np.isfinite(values[-1]) or values[-1] <= 1e-12 * max(
-        1.0, float(np.abs(positions).max())
-    ):
-        return EigenCam(np.zeros((height, width), np.float32), 0, FLAT_NOTE)
-    component = vectors[:, -1] * np.sqrt(values[-1])
-    evidence = positions.mean(axis=1) if class_weights is None else positions @ class_weights
-    agreement = float(component @ (evidence - evidence.mean()))
-    if agreement < 0 or (agreement == 0 and component[np.argmax(np.abs(component))] < 0):
-        component = -component
-    positive = np.maximum(component, 0.0)
-    scaled = (positive / positive.max()).astype(np.float32).reshape(height, width)
-    return EigenCam(scaled, 1, "")
 
 
 def on_film(explanation: Explanation, film: Film, spec: InputSpec) -> NDArray[np.float32]:
