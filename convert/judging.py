@@ -14,13 +14,22 @@ from .source import Source
 class Judge(Protocol):
     """Compares artifacts with one source."""
 
-    def compare(self, artifact: Runnable) -> Comparison:
-        """Set the thresholds on select, then look at guard."""
+    def compare(self, artifact: Runnable, fp32: Runnable | None = None) -> Comparison:
+        """Set the thresholds on select, then look at guard.
+
+        Args:
+            fp32: the FP32 artifact of the same format; None for that itself.
+        """
         ...
 
 
-def judge_for(source: Source, films: ConversionFilms, scratch: Path) -> Judge:
-    """The judge of the source's task; `scratch` is a folder for what is too large to hold."""
+def judge_for(
+    source: Source, films: ConversionFilms, scratch: Path, temperature: bool = False
+) -> Judge:
+    """The judge of the source's task; `scratch` is a folder for what is too large to hold.
+
+    `temperature`: fit one to each artifact's scores; masks have none.
+    """
     if source.spec.task == "segmentation":
         return MaskJudge(source, films, scratch)
-    return LabelJudge(source, films)
+    return LabelJudge(source, films, temperature)

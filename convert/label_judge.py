@@ -4,16 +4,21 @@ For one answer of two labels, and for findings with a threshold each.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..profiles.calibration import fit_temperature
 from ..profiles.metrics import evaluate_binary, pick_threshold, pick_threshold_f1
 from ..runtime.figures import Accuracy, Parity
-from ..runtime.manifest import Threshold
+from ..runtime.manifest import Temperature, Threshold, artifact_sha256
 from ..runtime.predictor import probabilities
+from ..runtime.score_rules import divisors
 from ..runtime.spec import ModelSpec
+from . import decisions
+from .decisions import Decisions, both_classes
 from .films import ConversionFilms, FilmSet
 from .isolated import call
 from .parity import DIGITS, FROM_CARD, NOT_SET, Comparison
@@ -27,23 +32,43 @@ Scores = NDArray[np.float64]
 class LabelJudge:
     """Compares artifacts with one source; the source runs once, when it is first needed."""
 
-    def __init__(self, source: Source, films: ConversionFilms) -> None:
+    def __init__(self, source: Source, films: ConversionFilms, temperature: bool = False) -> None:
+        """`temperature`: fit one to each artifact's scores on select."""
         self._source, self._spec = source, source.spec
         self._select, self._guard = films.select, films.guard
+        self._scaling = temperature
         self._labels = decided_labels(source.spec)
+        self._names = self._labels if source.spec.task == "findings" else ("",)
+        self._kept: dict[str, Measured] = {}
 
-    def compare(self, artifact: Runnable) -> Comparison:
-        """Set the thresholds on select, then look at guard."""
+    def compare(self, artifact: Runnable, fp32: Runnable | None = None) -> Comparison:
+        """Set the thresholds on select, then look at guard.
+
+        Args:
+            fp32: the FP32 artifact of the same format; None for that itself. It runs once.
+        """
         on_select, on_guard = self._outputs
-        found = call(measure, artifact, self._spec, self._select, self._guard, on_guard)
-        own = tuple(self._thresholds(artifact, found.select))
-        theirs = tuple(self._thresholds(artifact, on_select.scores))
-        scores = decided_scores(self._spec, found.guard)
-        decided = scores >= _values(own)
+        found = self._measured(artifact)
+        own = self._decide(artifact, found)
+        theirs = tuple(self._thresholds(artifact, on_select.scores, ()))
         right = decided_scores(self._spec, on_guard.scores) >= _values(theirs)
-        flips = int(np.sum(decided != right))
-        parity = _parity(found, on_guard.scores, self._guard, flips, decided.size)
-        return Comparison(parity, own, tuple(self._accuracy(scores, own)))
+        flips = int(np.sum((own.scores >= _values(own.thresholds)) != right))
+        comparison = Comparison(
+            parity=_parity(found, on_guard.scores, self._guard, flips, right.size),
+            thresholds=own.thresholds,
+            accuracy=tuple(self._accuracy(own)),
+            temperatures=own.temperatures,
+            reliability=tuple(decisions.calibration(own, self._guard, self._names)),
+        )
+        if fp32 is None:
+            return comparison
+        other = self._decide(fp32, self._measured(fp32))
+        films, budget = self._guard, self._spec.budget
+        return replace(
+            comparison,
+            losses=tuple(decisions.losses(other, own, films, self._names, budget)),
+            flips=tuple(decisions.flips(other, own, films, self._names)),
+        )
 
     @cached_property
     def _outputs(self) -> tuple[Outputs, Outputs]:
@@ -55,8 +80,51 @@ class LabelJudge:
             call(run_source, network, self._spec, self._guard, with_features),
         )
 
-    def _thresholds(self, artifact: Runnable, logits: NDArray[np.float32]) -> Iterator[Threshold]:
-        scores = decided_scores(self._spec, logits)
+    def _measured(self, artifact: Runnable) -> Measured:
+        """FP32 is remembered: every other artifact of its format is compared with it."""
+        key = artifact_sha256(artifact.graph.files)
+        if key in self._kept:
+            return self._kept[key]
+        on_guard = self._outputs[1]
+        found = call(measure, artifact, self._spec, self._select, self._guard, on_guard)
+        if artifact.graph.precision == "fp32":
+            self._kept[key] = found
+        return found
+
+    def _decide(self, artifact: Runnable, found: Measured) -> Decisions:
+        fitted = tuple(self._temperatures(artifact, found.select)) if self._scaling else ()
+        return Decisions(
+            scores=decided_scores(self._spec, found.guard, fitted),
+            unscaled=decided_scores(self._spec, found.guard),
+            thresholds=tuple(self._thresholds(artifact, found.select, fitted)),
+            temperatures=fitted,
+        )
+
+    def _temperatures(
+        self, artifact: Runnable, logits: NDArray[np.float32]
+    ) -> Iterator[Temperature]:
+        """One a label that select knows; none where no temperature is the best."""
+        for k, label in enumerate(self._labels):
+            truth = both_classes(self._select, k)
+            margins = decided_margins(self._spec, logits, label)
+            value = None
+            if truth is not None and margins is not None:
+                value = fit_temperature(margins, truth)
+            if value is not None:
+                yield Temperature(
+                    artifact=artifact.artifact_id,
+                    compute=artifact.compute,
+                    label=label,
+                    value=value,
+                    data=self._select.data,
+                    part=self._select.part,
+                    n_films=len(self._select),
+                )
+
+    def _thresholds(
+        self, artifact: Runnable, logits: NDArray[np.float32], fitted: tuple[Temperature, ...]
+    ) -> Iterator[Threshold]:
+        scores = decided_scores(self._spec, logits, fitted)
         for k, label in enumerate(self._labels):
             value, rule = self._threshold(scores[:, k], k)
             yield Threshold(
@@ -68,24 +136,25 @@ class LabelJudge:
                 data=self._select.data,
                 part=self._select.part,
                 n_films=len(self._select),
+                artifact_sha256=artifact_sha256(artifact.graph.files),
             )
 
     def _threshold(self, scores: Scores, k: int) -> tuple[float, str]:
         """On select; where select has no film with, or none without, as the card says."""
-        truth = truth_of(self._select, k)
-        if truth is not None and 0 < truth.sum() < len(truth):
+        truth = both_classes(self._select, k)
+        if truth is not None:
             pick = pick_threshold_f1 if self._spec.task == "findings" else pick_threshold
             return pick(scores, truth)
         known = self._source.thresholds.get(self._labels[k])
         return (0.5, NOT_SET) if known is None else (known, FROM_CARD)
 
-    def _accuracy(self, scores: Scores, own: tuple[Threshold, ...]) -> Iterator[Accuracy]:
+    def _accuracy(self, own: Decisions) -> Iterator[Accuracy]:
         guard = self._guard
-        for k, threshold in enumerate(own):
-            truth = truth_of(guard, k)
-            if truth is None or not 0 < truth.sum() < len(truth):
+        for k, threshold in enumerate(own.thresholds):
+            truth = both_classes(guard, k)
+            if truth is None:
                 continue
-            f = evaluate_binary(scores[:, k], truth, guard.patients, threshold.value)
+            f = evaluate_binary(own.scores[:, k], truth, guard.patients, threshold.value)
             yield Accuracy(
                 data=guard.data,
                 part=guard.part,
@@ -95,7 +164,7 @@ class LabelJudge:
                 sensitivity=f.sensitivity,
                 specificity=f.specificity,
                 auc=f.auc,
-                label=threshold.label if self._spec.task == "findings" else "",
+                label=self._names[k],
             )
 
 
@@ -107,19 +176,33 @@ def decided_labels(spec: ModelSpec) -> tuple[str, ...]:
     return (output.positive_label or output.labels[-1],)
 
 
-def decided_scores(spec: ModelSpec, logits: NDArray[np.float32]) -> Scores:
-    """Probabilities (N, labels that have a threshold), computed as the predictor does."""
+def decided_scores(
+    spec: ModelSpec, logits: NDArray[np.float32], fitted: tuple[Temperature, ...] = ()
+) -> Scores:
+    """Probabilities (N, labels that have a threshold), computed as the predictor does.
+
+    Args:
+        fitted: the artifact's temperatures.
+    """
     output = spec.output("logits")
     columns = [output.labels.index(label) for label in decided_labels(spec)]
-    return np.array([probabilities(row, output) for row in logits.tolist()])[:, columns]
+    by = divisors({t.label: t.value for t in fitted}, output)
+    return np.array([probabilities(row, output, by) for row in logits.tolist()])[:, columns]
 
 
-def truth_of(films: FilmSet, k: int) -> NDArray[np.bool_] | None:
-    """Whether each film has the k-th decided label, None where it is not known."""
-    if films.truth is None:
+def decided_margins(
+    spec: ModelSpec, logits: NDArray[np.float32], label: str
+) -> NDArray[np.float64] | None:
+    """Log odds (N,) of a label; None where scores are no probabilities."""
+    output = spec.output("logits")
+    raw = logits.astype(np.float64)
+    column = raw[:, output.labels.index(label)]
+    if output.activation == "sigmoid":
+        return column
+    if output.activation != "softmax":
         return None
-    truth: NDArray[np.bool_] = films.truth.reshape(len(films.truth), -1)[:, k]
-    return truth
+    others = np.delete(raw, output.labels.index(label), axis=1)
+    return column - np.logaddexp.reduce(others, axis=1)
 
 
 def _values(thresholds: tuple[Threshold, ...]) -> Scores:

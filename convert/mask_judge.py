@@ -7,12 +7,15 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from ..profiles.mask_metrics import PixelCounts, count_pixels, mask_figures
 from ..profiles.masks import IGNORE
+from ..profiles.paired import agreement_loss, dice_loss
 from ..runtime.figures import MaskAccuracy, Parity
-from ..runtime.manifest import Threshold
+from ..runtime.guarding import PairedLoss
+from ..runtime.manifest import Threshold, artifact_sha256
 from ..runtime.spec import ModelSpec
 from .films import ConversionFilms, FilmSet
 from .isolated import call
@@ -43,6 +46,7 @@ class MaskMeasured:
         counts: float64 (N, 4): hit, extra, missed, rest against the true masks; (0, 4) where
             there are none.
         agreeing: bool (N,): the two masks are the same decision.
+        as_fp32: the same against the FP32 artifact's masks; None where these were not given.
         max_abs, mean_abs: difference of the raw masks.
         cosine: of the raw masks of all films together.
     """
@@ -51,9 +55,18 @@ class MaskMeasured:
     rule: str
     counts: NDArray[np.float64]
     agreeing: NDArray[np.bool_]
+    as_fp32: NDArray[np.bool_] | None
     max_abs: float
     mean_abs: float
     cosine: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Fp32:
+    """The FP32 artifact of a format; `path` has its raw masks where these are kept."""
+
+    measured: MaskMeasured
+    path: Path
 
 
 class MaskJudge:
@@ -68,18 +81,16 @@ class MaskJudge:
         self._label = output.positive_label or output.labels[0]
         known = source.thresholds.get(self._label)
         self._fallback = (0.5, NOT_SET) if known is None else (known, FROM_CARD)
+        self._others: dict[str, _Fp32] = {}
 
-    def compare(self, artifact: Runnable) -> Comparison:
-        """Set the threshold on select, then look at guard."""
-        path, theirs = self._kept
-        found = call(
-            measure_masks,
-            artifact,
-            self._spec,
-            (self._select, self._guard),
-            path,
-            (theirs, self._fallback),
-        )
+    def compare(self, artifact: Runnable, fp32: Runnable | None = None) -> Comparison:
+        """Set the threshold on select, then look at guard.
+
+        Args:
+            fp32: the FP32 artifact of the same format; None for that itself. It runs once.
+        """
+        other = None if fp32 is None else self._fp32(fp32)
+        found = self._measured(artifact, other)
         threshold = Threshold(
             artifact=artifact.artifact_id,
             compute=artifact.compute,
@@ -89,9 +100,43 @@ class MaskJudge:
             data=self._select.data,
             part=self._select.part,
             n_films=len(self._select),
+            artifact_sha256=artifact_sha256(artifact.graph.files),
         )
         masks = () if self._guard.truth is None else (self._accuracy(found, threshold),)
-        return Comparison(_parity(found, self._guard), (threshold,), masks=masks)
+        return Comparison(
+            _parity(found, self._guard),
+            (threshold,),
+            masks=masks,
+            losses=() if other is None else (self._loss(other, found),),
+        )
+
+    def _fp32(self, artifact: Runnable) -> "_Fp32":
+        """Measured once. Where nobody knows what is true its masks on guard are kept."""
+        key = artifact_sha256(artifact.graph.files)
+        if key not in self._others:
+            path = self._scratch / f"fp32-{key[:16]}.npy"
+            self._others[key] = _Fp32(self._measured(artifact, None, path), path)
+        return self._others[key]
+
+    def _measured(
+        self, artifact: Runnable, other: "_Fp32 | None", keep: Path | None = None
+    ) -> MaskMeasured:
+        known = self._guard.truth is not None
+        task = MaskTask(
+            films=(self._select, self._guard),
+            source=self._kept,
+            fallback=self._fallback,
+            fp32=None if known or other is None else (other.path, other.measured.threshold),
+            keep=None if known else keep,
+        )
+        return call(measure_masks, artifact, self._spec, task)
+
+    def _loss(self, other: "_Fp32", found: MaskMeasured) -> PairedLoss:
+        budget, patients = self._spec.budget, self._guard.patients
+        if found.as_fp32 is not None:
+            return agreement_loss(~found.as_fp32, patients, budget=budget)
+        before, now = (film_dice(m.counts) for m in (other.measured, found))
+        return dice_loss(before, now, patients, budget=budget)
 
     @cached_property
     def _kept(self) -> tuple[Path, float]:
@@ -150,47 +195,95 @@ def _reaching(logits: Masks, grid: NDArray[np.float64]) -> NDArray[np.int64]:
     return passed[::-1].cumsum()[::-1][1:]
 
 
-def measure_masks(
-    artifact: Runnable,
-    spec: ModelSpec,
-    films: tuple[FilmSet, FilmSet],
-    source: Path,
-    known: tuple[float, tuple[float, str]],
-) -> MaskMeasured:
-    """Run an artifact over select and guard, one thread; in a child process.
+@dataclass(frozen=True, eq=False)
+class MaskTask:
+    """What an artifact is measured on.
 
-    Args:
-        source: .npy of the source's raw masks on guard.
-        known: the source's threshold, and the artifact's with its rule where select has no masks.
+    Attributes:
+        films: select and guard.
+        source: .npy of the source's raw masks on guard, and its threshold.
+        fallback: the artifact's threshold and its rule where select has no masks.
+        fp32: .npy of the FP32 artifact's raw masks on guard and its threshold, where wanted.
+        keep: where the artifact's own raw masks on guard go, None: nowhere.
     """
-    select, guard = films
-    theirs, (threshold, rule) = known
+
+    films: tuple[FilmSet, FilmSet]
+    source: tuple[Path, float]
+    fallback: tuple[float, str]
+    fp32: tuple[Path, float] | None = None
+    keep: Path | None = None
+
+
+def measure_masks(artifact: Runnable, spec: ModelSpec, task: MaskTask) -> MaskMeasured:
+    """Run an artifact over select and guard, one thread; in a child process."""
+    select, guard = task.films
+    threshold, rule = task.fallback
     name = scores_output(spec).name
     with tempfile.TemporaryDirectory() as folder:
         session = artifact.open(Path(folder))
         if select.truth is not None:
             runs = (session.run({spec.input.name: t})[name][0] for t in select.tensors())
             threshold, rule = pick_mask_threshold(runs, select), RULE
-        tally = _Tally(_logit(threshold), _logit(theirs))
-        kept = np.load(source, mmap_mode="r")
+        tally = _Tally(_logit(threshold), _Reference(*task.source))
+        fp32 = _Reference(*task.fp32) if task.fp32 is not None else None
+        own = None
+        if task.keep is not None:
+            shape = (len(guard), *spec.output(name).shape)
+            own = open_memmap(task.keep, mode="w+", dtype=np.float32, shape=shape)
+        as_fp32 = []
         for i, tensor in enumerate(guard.tensors()):
-            truth = None if guard.truth is None else guard.truth[i]
-            tally.add(session.run({spec.input.name: tensor})[name][0], kept[i], truth)
-    return tally.result(threshold, rule)
+            raw = session.run({spec.input.name: tensor})[name][0]
+            tally.add(i, raw, None if guard.truth is None else guard.truth[i])
+            if own is not None:
+                own[i] = raw
+            if fp32 is not None:
+                as_fp32.append(_same(raw[0] >= _logit(threshold), fp32.drawn(i)))
+    return tally.result(threshold, rule, None if fp32 is None else np.array(as_fp32, bool))
+
+
+class _Reference:
+    """Raw masks in a .npy file, and the threshold on their probabilities."""
+
+    def __init__(self, path: Path, threshold: float) -> None:
+        self.raw: Masks = np.load(path, mmap_mode="r")
+        self._level = _logit(threshold)
+
+    def drawn(self, i: int) -> NDArray[np.bool_]:
+        """The mask (H, W) of the i-th film."""
+        found: NDArray[np.bool_] = self.raw[i][0] >= self._level
+        return found
+
+
+def film_dice(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Dice (N,) of counts (N, 4), NaN where the film has no mask."""
+    hit, extra, missed, _ = counts.T
+    has = hit + missed > 0
+    found = np.full(len(counts), np.nan)
+    found[has] = 2 * hit[has] / (2 * hit + extra + missed)[has]
+    return found
+
+
+def _same(drawn: NDArray[np.bool_], right: NDArray[np.bool_]) -> bool:
+    """Whether two masks are one decision."""
+    total = int(drawn.sum()) + int(right.sum())
+    dice = 2 * int((drawn & right).sum()) / total if total else 1.0
+    return dice >= SAME_DICE
 
 
 class _Tally:
     """Sums over films."""
 
-    def __init__(self, own: float, theirs: float) -> None:
-        self._own, self._theirs = own, theirs
+    def __init__(self, own: float, source: "_Reference") -> None:
+        """`own`: the artifact's threshold on its raw masks."""
+        self._own, self._source = own, source
         self._counts: list[tuple[int, int, int, int]] = []
         self._agreeing: list[bool] = []
         self._max = 0.0
         self._difference = self._pixels = self._product = self._ours2 = self._theirs2 = 0.0
 
-    def add(self, found: Masks, kept: Masks, truth: NDArray[np.uint8] | None) -> None:
-        """One film: raw masks (C, H, W) of both, and what is true (H, W)."""
+    def add(self, i: int, found: Masks, truth: NDArray[np.uint8] | None) -> None:
+        """The i-th film: the artifact's raw masks (C, H, W), and what is true (H, W)."""
+        kept = self._source.raw[i]
         difference = np.abs(found.astype(np.float64) - kept)
         # maximum keeps a NaN; max() of Python would lose it.
         self._max = float(np.maximum(self._max, difference.max()))
@@ -200,14 +293,14 @@ class _Tally:
         self._product += float(a @ b)
         self._ours2 += float(a @ a)
         self._theirs2 += float(b @ b)
-        drawn, right = found[0] >= self._own, kept[0] >= self._theirs
-        total = int(drawn.sum()) + int(right.sum())
-        dice = 2 * int((drawn & right).sum()) / total if total else 1.0
-        self._agreeing.append(dice >= SAME_DICE)
+        drawn = found[0] >= self._own
+        self._agreeing.append(_same(drawn, self._source.drawn(i)))
         if truth is not None:
             self._counts.append(count_pixels(drawn, truth))
 
-    def result(self, threshold: float, rule: str) -> MaskMeasured:
+    def result(
+        self, threshold: float, rule: str, as_fp32: NDArray[np.bool_] | None
+    ) -> MaskMeasured:
         """The sums put together."""
         norm = float(np.sqrt(self._ours2 * self._theirs2))
         return MaskMeasured(
@@ -215,6 +308,7 @@ class _Tally:
             rule=rule,
             counts=np.array(self._counts, np.float64).reshape(-1, 4),
             agreeing=np.array(self._agreeing),
+            as_fp32=as_fp32,
             max_abs=self._max,
             mean_abs=self._difference / self._pixels,
             cosine=self._product / norm if norm else 1.0,

@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass
 
 from ..runtime.errors import ParityError
-from ..runtime.figures import Accuracy, MaskAccuracy, Parity
-from ..runtime.manifest import Precision, Threshold
+from ..runtime.figures import Accuracy, Flips, MaskAccuracy, Parity, Reliability
+from ..runtime.guarding import PairedLoss
+from ..runtime.manifest import Precision, Temperature, Threshold
 from ..runtime.spec import Task
 
 FP32_TOLERANCE = 1e-3
@@ -21,12 +22,19 @@ USUAL_AGREEMENT = 0.9
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the manifest says of one artifact in one compute precision."""
+    """What the manifest says of one artifact in one compute precision.
+
+    `losses` and `flips` are against the FP32 artifact of the same format; () for FP32 itself.
+    """
 
     parity: Parity
     thresholds: tuple[Threshold, ...]
     accuracy: tuple[Accuracy, ...] = ()
     masks: tuple[MaskAccuracy, ...] = ()
+    temperatures: tuple[Temperature, ...] = ()
+    losses: tuple[PairedLoss, ...] = ()
+    flips: tuple[Flips, ...] = ()
+    reliability: tuple[Reliability, ...] = ()
 
 
 def usual_agreement(task: Task) -> float:

@@ -174,14 +174,14 @@ def _share(right: Bools, among: Bools, cluster: NDArray[np.intp], draws: Draws) 
     total = draws @ np.bincount(cluster, weights=among, minlength=n)
     value = float((right & among).sum() / among.sum())
     ratios = hits[total > 0] / total[total > 0]
-    return _figure(value, ratios, int(among.sum()), len(np.unique(cluster[among])))
+    return figure_of(value, ratios, int(among.sum()), len(np.unique(cluster[among])))
 
 
 def _auc(score: Floats, positive: Bools, cluster: NDArray[np.intp], draws: Draws) -> Figure:
     values = resampled_areas(score, positive, cluster, draws)
     value = area_under_curve(score, positive)
     n_patients = draws.shape[1]
-    figure = _figure(value, values[np.isfinite(values)], len(score), n_patients)
+    figure = figure_of(value, values[np.isfinite(values)], len(score), n_patients)
     if figure.low == figure.high or value in (0.0, 1.0):
         fewer = min(len(np.unique(cluster[positive])), len(np.unique(cluster[~positive])))
         low, high = wilson(value, fewer)
@@ -189,7 +189,8 @@ def _auc(score: Floats, positive: Bools, cluster: NDArray[np.intp], draws: Draws
     return figure
 
 
-def _figure(value: float, resampled: Floats, n: int, n_patients: int) -> Figure:
+def figure_of(value: float, resampled: Floats, n: int, n_patients: int) -> Figure:
+    """A figure with the 95 % interval of its resamples, Wilson's where they all agree."""
     low, high = (float(v) for v in np.percentile(resampled, (2.5, 97.5)))
     if low == high:
         low, high = wilson(value, n_patients)
@@ -210,7 +211,7 @@ def bootstrap_mean(values: ArrayLike, patients: Sequence[str]) -> Figure:
     draws = draw_patients(n)
     totals = draws @ np.bincount(cluster, weights=value, minlength=n)
     counts = draws @ np.bincount(cluster, minlength=n)
-    return _figure(float(value.mean()), totals / counts, len(value), n)
+    return figure_of(float(value.mean()), totals / counts, len(value), n)
 
 
 def bootstrap_share(hits: ArrayLike, patients: Sequence[str]) -> Figure:
@@ -239,4 +240,4 @@ def bootstrap_ratio(parts: ArrayLike, wholes: ArrayLike, patients: Sequence[str]
     tops = draws @ np.bincount(cluster, weights=part, minlength=n)
     bottoms = draws @ np.bincount(cluster, weights=whole, minlength=n)
     ratios = tops[bottoms > 0] / bottoms[bottoms > 0]
-    return _figure(float(part.sum() / whole.sum()), ratios, int((whole > 0).sum()), n)
+    return figure_of(float(part.sum() / whole.sum()), ratios, int((whole > 0).sum()), n)

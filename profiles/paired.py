@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..runtime.errors import DataError
 from ..runtime.figures import Flips, Part
 from ..runtime.guarding import USUAL_BUDGET, Budget, Lost, PairedLoss
-from .metrics import area_under_curve
+from .metrics import area_under_curve, bootstrap_share
 from .resampling import Bools, Floats, Z, draw_patients, number_patients, resampled_areas
 
 
@@ -121,6 +121,25 @@ def dice_loss(
     value = float(lost.mean())
     low, high = _interval(value, sums / (draws @ np.bincount(patient, minlength=n)), n)
     return PairedLoss("dice", label, value, low, high, budget.dice, len(lost), n)
+
+
+def agreement_loss(
+    differs: ArrayLike, patients: Sequence[str], label: str = "", budget: Budget = USUAL_BUDGET
+) -> PairedLoss:
+    """The share of films that the two decide otherwise, where nobody knows what is true.
+
+    Args:
+        differs: bool (N,).
+
+    Raises:
+        DataError: other lengths, or no film.
+    """
+    share = bootstrap_share(differs, patients)
+    allowed = max(budget.points / 100, budget.films / share.n)
+    people = share.n_patients
+    return PairedLoss(
+        "agreement", label, share.value, share.low, share.high, allowed, share.n, people
+    )
 
 
 def worst_share(losses: Iterable[PairedLoss]) -> float:

@@ -110,7 +110,8 @@ class ReliabilityBin:
 class Reliability:
     """How far scores are from shares on a named part (reliability diagram).
 
-    `ece`: expected calibration error over the bins, 0..1 (Naeini et al. 2015, AAAI).
+    `ece`: expected calibration error over the bins, 0..1 (Naeini et al. 2015, AAAI); `unscaled`:
+    the same before temperature scaling, None where there is none.
     """
 
     label: str
@@ -118,3 +119,4 @@ class Reliability:
     part: Part
     ece: Figure
     bins: tuple[ReliabilityBin, ...]
+    unscaled: Figure | None = None

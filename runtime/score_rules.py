@@ -4,6 +4,8 @@ Both belong to one artifact in one compute precision; another's are never used i
 own threshold (`own_thresholds.py`) goes before the bundle's.
 """
 
+from collections.abc import Mapping
+
 from .errors import ArtifactError
 from .figures import Compute
 from .manifest import Artifact, Manifest, Threshold
@@ -24,6 +26,11 @@ def temperatures_of(
         for t in manifest.temperatures
         if (t.artifact, t.compute) == (artifact_id, compute)
     }
+    return divisors(found, output)
+
+
+def divisors(found: Mapping[str, float], output: OutputSpec) -> Temperatures:
+    """As `temperatures_of`, of temperatures by label."""
     if not found:
         return ()
     if output.positive_label is not None:
