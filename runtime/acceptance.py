@@ -7,48 +7,38 @@ wherever the recorded score is farther from the threshold than that tolerance al
 Of a mask the values are block means of its logits and the share that is drawn (see
 `recorded_values.py`). A network for lung crops has crops as its films. A pipeline has none of its
 own: each of its models is asked (`Bundle.models`).
+
+The films are answered in a process of its own (`apart.py`), so an engine built for another
+processor ends that one; what came of it is remembered.
 """
 
 import hashlib
 import json
-import math
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
+from .apart import run_apart
 from .bundle import Bundle, check_file
 from .choices import processor, state_folder
-from .engines import engine_for, open_session, require
+from .engines import engine_for, require
 from .errors import AcceptanceError, OutputError, SchemaError
 from .figures import Compute
 from .files import write_atomic
-from .images import prepare, read_film
-from .manifest import AcceptanceFilm, Expected
-from .recorded_values import acceptance_values, largest_difference, same_decision
 from .records import dump_bytes, from_json
-from .score_rules import temperatures_of
-from .session import Session, SessionOptions
-from .spec import OutputSpec
+from .trial import FilmResult, Outcome, Trial, expected_output
 
-
-@dataclass(frozen=True)
-class FilmResult:
-    """One acceptance film on this machine.
-
-    `problem` is empty when it passed; `max_difference` of the raw values is None where there is
-    no finite one.
-    """
-
-    film: str
-    max_difference: float | None
-    tolerance: float
-    problem: str
+# Results that could not be written: a read-only box tries each but once in a process.
+_unwritten: "dict[Path, AcceptanceResult]" = {}
 
 
 @dataclass(frozen=True)
 class AcceptanceResult:
-    """All acceptance films of one artifact in one engine on this processor."""
+    """All acceptance films of one artifact in one engine on this processor.
+
+    `problem`: why there are no films' results, "" where there are.
+    """
 
     artifact: str
     compute: Compute
@@ -56,20 +46,33 @@ class AcceptanceResult:
     processor: str
     passed: bool
     films: tuple[FilmResult, ...]
+    problem: str = ""
 
     def explain(self) -> str:
         """One sentence for a log or an error."""
         failed = [f for f in self.films if f.problem]
+        where = f"{self.artifact} in {self.engine_version}"
+        if self.problem:
+            return f"{where} on {self.processor}: {self.problem}"
         if not self.films:
             return f"{self.artifact}: the bundle has no acceptance films"
         if not failed:
             worst = max(f.max_difference or 0.0 for f in self.films)
-            return f"{self.artifact} in {self.engine_version}: passed, difference {worst:.2g}"
+            return f"{where}: passed, difference {worst:.2g}"
         return (
-            f"{self.artifact} in {self.engine_version} on {self.processor}: "
-            f"{len(failed)} of {len(self.films)} films failed; {failed[0].film}: "
-            f"{failed[0].problem}"
+            f"{where} on {self.processor}: {len(failed)} of {len(self.films)} films failed; "
+            f"{failed[0].film}: {failed[0].problem}"
         )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An artifact of a bundle, in one compute precision and one engine."""
+
+    bundle: Bundle
+    artifact: str
+    compute: Compute
+    engine: str
 
 
 def check_acceptance(
@@ -84,35 +87,43 @@ def check_acceptance(
     Args:
         compute: None takes the artifact's first validated compute precision.
         engine: None takes the engine of the artifact's format.
-        cache: remember by bundle id, artifact hash, engine version and processor; read it back.
+        cache: take what is remembered by bundle id, artifact hash, engine version, processor and
+            the versions that prepare films; False tries anew. The result is remembered either way.
 
     Raises:
         IntegrityError: a file of the artifact or a film was changed.
-        EngineError: the engine is missing or cannot open the artifact.
+        EngineMissingError: the engine is not installed.
+        SchemaError: the recorded answers are of an output that the model does not have.
     """
     artifact = bundle.artifact(artifact_id)
-    compute = compute or artifact.computes[0]
-    engine = engine or engine_for(artifact.format)
-    version = require(engine).version() or ""
-    bundle.check(artifact.id)
-    memory = _memory(bundle, artifact.sha256, compute, version)
-    if cache and (known := _read(memory)) is not None:
-        return known
-    session = open_session(bundle.files(artifact.id), options=_one_thread(compute), engine=engine)
-    films = tuple(_films(bundle, artifact.id, compute, session))
-    result = AcceptanceResult(
-        artifact=artifact.id,
-        compute=compute,
-        engine_version=version,
-        processor=_processor_name(),
-        passed=bool(films) and not any(f.problem for f in films),
-        films=films,
+    asked = Asked(
+        bundle,
+        artifact.id,
+        compute or artifact.computes[0],
+        engine or engine_for(artifact.format),
     )
-    if cache:
-        # A read-only box still serves; it only measures again at the next start.
-        with suppress(OutputError):
-            write_atomic(memory, dump_bytes(result))
-    return result
+    return check_acceptances((asked,), cache)[0]
+
+
+def check_acceptances(asked: Sequence[Asked], cache: bool = True) -> tuple[AcceptanceResult, ...]:
+    """As `check_acceptance` for several, with one process an engine; results in their order."""
+    results: dict[int, AcceptanceResult] = {}
+    for number, one in enumerate(asked):
+        require(one.engine)
+        one.bundle.check(one.artifact)
+        known = _read(_memory(one)) if cache else None
+        if known is not None:
+            results[number] = known
+        else:
+            _check_films(one)
+    for engine in dict.fromkeys(one.engine for one in asked):
+        new = [n for n, one in enumerate(asked) if one.engine == engine and n not in results]
+        outcomes = run_apart([_trial(asked[n]) for n in new])
+        for number, outcome in zip(new, outcomes, strict=True):
+            results[number] = _result(asked[number], outcome)
+            if outcome.lasting:
+                _remember(_memory(asked[number]), results[number])
+    return tuple(results[n] for n in range(len(asked)))
 
 
 def require_acceptance(
@@ -126,78 +137,56 @@ def require_acceptance(
     result = check_acceptance(bundle, artifact_id, compute, engine)
     if not result.passed:
         raise AcceptanceError(
-            f"{result.explain()}. This engine or processor answers otherwise than convert "
-            "recorded; use another engine or artifact."
+            f"{result.explain()}. It does not reproduce here what convert recorded and is not "
+            "used; use another engine or artifact."
         )
     return result
 
 
-def _one_thread(compute: Compute) -> SessionOptions:
-    return SessionOptions(compute=compute, threads=1)
-
-
-def _films(
-    bundle: Bundle, artifact_id: str, compute: Compute, session: Session
-) -> Iterator[FilmResult]:
-    if bundle.manifest.acceptance is None:
-        return
-    for film in bundle.manifest.acceptance.films:
-        check_file(bundle.folder, film.file, "acceptance film")
+def _check_films(asked: Asked) -> None:
+    """Whether the acceptance films are whole and ask for what the model gives."""
+    acceptance = asked.bundle.manifest.acceptance
+    for film in acceptance.films if acceptance else ():
+        check_file(asked.bundle.folder, film.file, "acceptance film")
         for expected in film.expected:
-            if (expected.artifact, expected.compute) == (artifact_id, compute):
-                yield _film(bundle, film, expected, session)
+            expected_output(asked.bundle, expected)
 
 
-def _film(bundle: Bundle, film: AcceptanceFilm, expected: Expected, session: Session) -> FilmResult:
-    spec = bundle.manifest.input
-    if spec is None:
-        raise SchemaError(f"'{bundle.manifest.name}' has acceptance films but no input.")
-    tensor = prepare(read_film(bundle.folder / film.file.path), spec)
-    name = Path(film.file.path).name
-    if hashlib.sha256(tensor.tobytes()).hexdigest() != film.tensor_sha256:
-        problem = "the preprocessed pixels differ from the recorded ones"
-        return FilmResult(name, None, expected.tolerance, problem)
-    output = next((o for o in bundle.manifest.outputs if o.name == expected.output), None)
-    if output is None:
-        raise SchemaError(
-            f"'{bundle.manifest.name}' has acceptance answers of an output '{expected.output}'; it "
-            "has none of that name. Convert again."
-        )
-    raw = session.run({spec.name: tensor})[expected.output]
-    thresholds = _thresholds(bundle, expected, output)
-    scaled = temperatures_of(bundle.manifest, expected.artifact, expected.compute, output)
-    found = acceptance_values(output, raw, next(iter(thresholds.values()), 0.5))
-    difference = largest_difference(output, expected.values, found)
-    problem = ""
-    # `not <=` also refuses NaN.
-    if not difference <= expected.tolerance:
-        problem = f"scores differ by {difference:.3g}, tolerance {expected.tolerance:.3g}"
-    elif not same_decision(output, expected, raw, thresholds, scaled):
-        problem = "the decision differs"
-    finite = difference if math.isfinite(difference) else None
-    return FilmResult(name, finite, expected.tolerance, problem)
+def _trial(asked: Asked) -> Trial:
+    folder = str(asked.bundle.folder.resolve())
+    return Trial(folder, asked.bundle.id, asked.artifact, asked.compute, asked.engine)
 
 
-def _thresholds(bundle: Bundle, expected: Expected, output: OutputSpec) -> dict[str, float]:
-    """By label: of the positive label, or of every label of findings and masks."""
-    decided = (output.positive_label,) if output.positive_label else output.labels
-    return {
-        label: bundle.threshold(expected.artifact, expected.compute, label) for label in decided
-    }
-
-
-def _processor_name() -> str:
+def _result(asked: Asked, outcome: Outcome) -> AcceptanceResult:
     cpu = processor()
-    return f"{cpu.architecture} {cpu.model}".strip()
-
-
-def _memory(bundle: Bundle, artifact_sha256: str, compute: Compute, version: str) -> Path:
-    cpu = processor()
-    key = json.dumps(
-        [bundle.id, artifact_sha256, compute, version, cpu.architecture, cpu.model, cpu.flags]
+    return AcceptanceResult(
+        artifact=asked.artifact,
+        compute=asked.compute,
+        engine_version=require(asked.engine).version() or "",
+        processor=f"{cpu.architecture} {cpu.model}".strip(),
+        passed=bool(outcome.films) and not any(f.problem for f in outcome.films),
+        films=outcome.films,
+        problem=outcome.problem,
     )
+
+
+def _memory(asked: Asked) -> Path:
+    cpu = processor()
+    artifact = asked.bundle.artifact(asked.artifact)
+    version = require(asked.engine).version() or ""
+    machine = [cpu.architecture, cpu.model, cpu.flags]
+    # These two prepare the film.
+    ours = [metadata.version(package) for package in ("clinicedge", "pillow")]
+    key = json.dumps([asked.bundle.id, artifact.sha256, asked.compute, version, *ours, *machine])
     digest = hashlib.sha256(key.encode("utf-8")).hexdigest()
     return state_folder() / "acceptance" / f"{digest[:32]}.json"
+
+
+def _remember(memory: Path, result: AcceptanceResult) -> None:
+    try:
+        write_atomic(memory, dump_bytes(result))
+    except OutputError:
+        _unwritten[memory] = result
 
 
 def _read(memory: Path) -> AcceptanceResult | None:
@@ -205,4 +194,4 @@ def _read(memory: Path) -> AcceptanceResult | None:
     try:
         return from_json(AcceptanceResult, json.loads(memory.read_bytes()), memory.name)
     except (OSError, ValueError, SchemaError):
-        return None
+        return _unwritten.get(memory)

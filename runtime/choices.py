@@ -25,6 +25,10 @@ KERNEL_FLAGS = frozenset(
 )
 
 
+# Instructions that sum products of 8-bit integers without an intermediate of 16 bits.
+_DOT_PRODUCT = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
+
+
 @dataclass(frozen=True)
 class Choice:
     """What to open. `engine_version` is the one measured; with another the choice is stale."""
@@ -56,6 +60,17 @@ class Processor:
     model: str
     flags: tuple[str, ...]
     cores: int
+
+    @property
+    def family(self) -> str:
+        """How it computes in int8, in the words of `Artifact.safe_on`; "" where unknown."""
+        dot_product = bool(_DOT_PRODUCT & set(self.flags))
+        match self.architecture:
+            case "x86_64" | "AMD64":
+                return "x86-64 VNNI" if dot_product else "x86-64 AVX2"
+            case "aarch64" | "arm64":
+                return "ARMv8.2 dot product" if dot_product else "ARMv8.0"
+        return ""
 
 
 def state_folder() -> Path:

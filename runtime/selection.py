@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from .acceptance import require_acceptance
 from .bundle import Bundle
-from .choices import Choice, read_choice
+from .choices import Choice, processor, read_choice
 from .classifier import Classifier
 from .engines import engines, open_session, require
 from .errors import AcceptanceError, ArtifactError, EngineError, EngineMissingError
@@ -20,6 +20,7 @@ from .spec import Task
 # Lightest in memory first; a device profile says better.
 DEFAULT_ORDER = ("onnxruntime", "litert", "openvino")
 PRECISION_ORDER = ("int8", "fp32", "fp16")
+_PASSED_OVER = "passed over: "
 TASKS: dict[Task, type[ModelPredictor]] = {
     "classification": Classifier,
     "findings": FindingsPredictor,
@@ -48,7 +49,9 @@ class Candidate:
 
 
 def candidates(bundle: Bundle, wish: Wish) -> tuple[Candidate, ...]:
-    """What fits the wish, best first; whether it runs here is not looked at.
+    """What fits the wish, best first, what can saturate on this processor last.
+
+    Whether it runs here is not looked at.
 
     Raises:
         ArtifactError: nothing in the bundle fits, or it is a pipeline.
@@ -72,7 +75,22 @@ def candidates(bundle: Bundle, wish: Wish) -> tuple[Candidate, ...]:
             f"'{wish.precision}'; it has {', '.join(a.id for a in bundle.manifest.artifacts)}."
         )
     tuned = _tuned(bundle, wish)
-    return tuple(found) if tuned is None else (tuned, *(c for c in found if c != tuned))
+    ranked = found if tuned is None else [tuned, *(c for c in found if c != tuned)]
+    # What can saturate here might pass a few films and fail on the next one.
+    return tuple(sorted(ranked, key=lambda c: bool(_saturation(bundle, c))))
+
+
+def _saturation(bundle: Bundle, candidate: Candidate) -> str:
+    """That the artifact's sums can saturate on this processor; "" where the manifest does not
+    say or it is safe."""
+    safe_on = bundle.artifact(candidate.artifact).safe_on
+    family = processor().family
+    if not safe_on or not family or family in safe_on:
+        return ""
+    return (
+        f"{candidate.artifact}: its integer sums can saturate on this processor ({family}); the "
+        f"manifest names it safe on {', '.join(safe_on)}"
+    )
 
 
 def _require_model(bundle: Bundle) -> None:
@@ -106,13 +124,17 @@ def _tuned(bundle: Bundle, wish: Wish) -> Candidate | None:
         return None
     if engines()[choice.engine].version() != choice.engine_version:
         return None
+    known = {(a.id, c, a.format) for a in bundle.manifest.artifacts for c in a.computes}
+    opens = engines()[choice.engine].formats
+    if not any((choice.artifact, choice.compute, format_) in known for format_ in opens):
+        return None
     return Candidate(choice.artifact, choice.compute, choice.engine, wish.threads or choice.threads)
 
 
 def open_model(bundle: Bundle, wish: Wish) -> ModelPredictor:
     """Open the first candidate that is installed, intact and reproduces the recorded answers.
 
-    A candidate passed over is named in the report of every prediction.
+    Each candidate passed over is named, with the reason, in the report of every prediction.
 
     Raises:
         ArtifactError: the bundle is a pipeline, or of a task that nothing here opens.
@@ -126,28 +148,43 @@ def open_model(bundle: Bundle, wish: Wish) -> ModelPredictor:
             f"'{manifest.name}' is for the task '{manifest.task}'; this clinicedge opens "
             f"{', '.join(TASKS)}. Update clinicedge."
         )
-    passed_over: list[str] = []
+    tried = candidates(bundle, wish)
+    passed_over = [_PASSED_OVER + note for c in tried if (note := _saturation(bundle, c))]
     failed_acceptance = False
-    for candidate in candidates(bundle, wish):
+    for candidate in tried:
         try:
-            return _open(bundle, candidate, tuple(dict.fromkeys(passed_over)))
+            return _open(bundle, candidate, passed_over)
         except AcceptanceError as err:
             failed_acceptance = True
-            passed_over.append(str(err))
+            passed_over.append(_PASSED_OVER + str(err))
         except EngineError as err:
-            passed_over.append(str(err))
+            passed_over.append(_PASSED_OVER + str(err))
     kind = AcceptanceError if failed_acceptance else EngineMissingError
     raise kind(
-        f"nothing in '{bundle.manifest.name}' can be used here for engine '{wish.engine}', "
+        f"nothing in '{manifest.name}' can be used here for engine '{wish.engine}', "
         f"precision '{wish.precision}': " + " | ".join(dict.fromkeys(passed_over))
     )
 
 
-def _open(bundle: Bundle, candidate: Candidate, notes: tuple[str, ...]) -> ModelPredictor:
+def _open(bundle: Bundle, candidate: Candidate, passed_over: list[str]) -> ModelPredictor:
     require_acceptance(bundle, candidate.artifact, candidate.compute, candidate.engine)
     options = SessionOptions(candidate.compute, candidate.threads)
-    session = open_session(
-        bundle.files(candidate.artifact), options=options, engine=candidate.engine
-    )
+    try:
+        session = open_session(
+            bundle.files(candidate.artifact), options=options, engine=candidate.engine
+        )
+    except ArtifactError as err:
+        # It passed a moment ago, or long ago in another state of this machine.
+        raise AcceptanceError(f"{candidate.artifact} cannot be opened any more: {err}") from err
     opened = TASKS[bundle.manifest.task]
+    notes = _notes(bundle, candidate, passed_over)
     return opened(bundle, candidate.artifact, candidate.compute, session, notes)
+
+
+def _notes(bundle: Bundle, used: Candidate, passed_over: list[str]) -> tuple[str, ...]:
+    """What every answer says of the choice: each thing once."""
+    own = _saturation(bundle, used)
+    if not own:
+        return tuple(dict.fromkeys(passed_over))
+    others = (note for note in passed_over if note != _PASSED_OVER + own)
+    return (f"used, for want of another: {own}", *dict.fromkeys(others))

@@ -10,11 +10,15 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from clinicedge.runtime import phantom
 from clinicedge.runtime.film import Film
 
 NO_DATA = "no reference data"
+# A busy machine is slow; that is no fault of what is tested.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 def _strict() -> bool:
@@ -58,6 +62,12 @@ def data_root() -> Path:
     root = Path(named)
     assert root.is_dir(), f"CLINICEDGE_DATA names {root}, which is no folder"
     return root
+
+
+@pytest.fixture(scope="session")
+def acceptance_memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What acceptance found, remembered for all tests: each trial costs a process."""
+    return tmp_path_factory.mktemp("acceptance")
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,11 @@ class Ran:
 
 
 @pytest.fixture(autouse=True)
-def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLINICEDGE_STATE", str(tmp_path / "state"))
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, acceptance_memory: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "acceptance").symlink_to(acceptance_memory)
+    monkeypatch.setenv("CLINICEDGE_STATE", str(state))
 
 
 @pytest.fixture

@@ -215,13 +215,15 @@ def test_a_strangers_engine_is_found_by_its_entry_point(
         "ENGINE = Engine()\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path / "plug"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "plug"))
     engines.cache_clear()
     try:
         assert "stranger" in engines()
         order = ("stranger", "onnxruntime")
         report = handmade.predictor(order=order).predict(film).report
         assert report.session.engine == "onnxruntime"
-        assert "stranger 1" in report.session.notes[0]
+        assert report.session.notes[0].startswith("passed over: onnx/fp32 in stranger 1")
+        assert "2 of 2 films failed" in report.session.notes[0]
     finally:
         monkeypatch.undo()
         engines.cache_clear()
