@@ -32,6 +32,13 @@ class Reading(StrEnum):
     ANY = "any"
 
 
+class Split(StrEnum):
+    """How a set without patient numbers is divided."""
+
+    STRATIFIED = "stratified"
+    HASH = "hash"
+
+
 def run(
     action: Annotated[Action, typer.Argument(help="import")],
     kind: Annotated[Kind, typer.Argument(help="Which public set the folder holds.")],
@@ -50,6 +57,13 @@ def run(
     readers: Annotated[
         Reading, typer.Option(help="Of several readings of a film: what they agree on.")
     ] = Reading.MAJORITY,
+    split: Annotated[
+        Split,
+        typer.Option(
+            help="Of btxrd, which names no patients: parts stratified by tumour type, or by the "
+            "fixed hash of neighbouring films, which our weights were trained by."
+        ),
+    ] = Split.STRATIFIED,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Write manifest.csv for a public data set, in its folder as it was downloaded.
@@ -66,7 +80,13 @@ def run(
     from ..profiles.importers import ImportOptions, import_data
     from .printing import print_json, progress_bar
 
-    options = ImportOptions(copy, replace, skip_bad, "any" if readers == "any" else "majority")
+    options = ImportOptions(
+        copy=copy,
+        replace=replace,
+        skip_bad=skip_bad,
+        readers="any" if readers == "any" else "majority",
+        split="hash" if split == "hash" else "stratified",
+    )
     with progress_bar() as progress:
         report = import_data(kind.value, source, out or source, options, progress)
     if as_json:

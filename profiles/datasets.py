@@ -1,10 +1,11 @@
 """Data folders: a `manifest.csv` with the columns file, label, patient, split.
 
 Several findings a film stand in a column `findings`, joined by `|`; the subtype of a pneumonia in
-a column `subtype`.
+a column `subtype`, the age in years in a column `age`. `placing` reads patient, split and part.
 """
 
 import csv
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,17 +16,23 @@ from numpy.typing import NDArray
 from ..runtime.errors import DataManifestError
 from ..runtime.figures import Part
 from ..runtime.manifest import DataHygiene, DataPart
-from .splits import SPLIT_RULE, OfficialPart, key_hash, part_of, patient_key
+from .placing import PARTS as PARTS
+from .placing import checked_rule, hygiene_of, key_hashes, place
+from .splits import SPLIT_RULE, OfficialPart
 
 MANIFEST = "manifest.csv"
 COLUMNS = ("file", "label", "patient", "split")
 FINDINGS_COLUMNS = ("file", "patient")
 BETWEEN_FINDINGS = "|"
 LABELS = ("NORMAL", "PNEUMONIA")
-PARTS: tuple[Part, ...] = ("train", "select", "guard", "test", "official-test")
+NORMAL, NO_FINDING = "NORMAL", "no finding"
 # Folders that show the same children share an origin, so that a patient has one part in all.
 ORIGINS = {"kermany224": "kermany", "kermany512": "kermany", "lungmasks": "kermany"}
 _SHOWN = 5
+# As DICOM writes ages (058Y, 006M), or as a bare number of years.
+_AGE = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)([YMWD]?)", re.IGNORECASE)
+_A_YEAR = {"": 1.0, "Y": 1.0, "M": 12.0, "W": 52.18, "D": 365.25}
+_OLDEST = 120.0
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,7 @@ class DataFilm:
     """A labelled film. `patient` is the number in the manifest, unique in its official part.
 
     `findings`: those that it has, of the labels asked for; () where films have one label each.
+    `age_years`: None where the manifest does not tell it.
     """
 
     path: Path
@@ -42,17 +50,23 @@ class DataFilm:
     official: OfficialPart
     part: Part
     findings: tuple[str, ...] = ()
+    age_years: float | None = None
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data folder or some of its films. `split` says how they were divided."""
+    """A data folder or some of its films.
+
+    `split` says how they were divided; `left_out` counts films of the folder whose findings say
+    nothing about the labels asked for.
+    """
 
     name: str
     origin: str
     root: Path
     films: tuple[DataFilm, ...]
     split: str = SPLIT_RULE
+    left_out: int = 0
 
     def part(self, *parts: Part) -> "Dataset":
         """The films of the named parts."""
@@ -69,17 +83,11 @@ class Dataset:
 
     def key_hashes(self) -> tuple[str, ...]:
         """Hashes of the patient keys, sorted."""
-        return tuple(sorted({key_hash(f.patient_key) for f in self.films}))
+        return key_hashes(self.films)
 
     def hygiene(self) -> tuple[DataPart, ...]:
         """Which patients are in which part; parts without films are left out."""
-        records = []
-        for name in PARTS:
-            chosen = self.part(name)
-            if chosen.films:
-                keys = chosen.key_hashes()
-                records.append(DataPart(name, len(chosen.films), len(keys), " ".join(keys)))
-        return tuple(records)
+        return hygiene_of(self.films)
 
     def hygiene_record(self) -> DataHygiene:
         """The bundle's record of this data and its split."""
@@ -105,27 +113,60 @@ class Dataset:
 def read_dataset(root: Path, labels: Sequence[str] = LABELS) -> Dataset:
     """Read a data folder's manifest.
 
+    Where it has a column `findings`, films whose `label` is empty are left out: they have findings
+    that are none of the labels. Without a column `label` the findings decide: NORMAL for "No
+    Finding" alone, else the one label among them; `split` is needed only where there is an
+    official test set.
+
     Args:
         root: the folder; its name decides the origin unless a column `origin` does.
         labels: the labels that the manifest may use.
 
     Raises:
-        DataManifestError: no manifest, a column or a film is missing, a label or split is
-            unknown, a path leaves the folder, or there are no films.
+        DataManifestError: no manifest, a column or a film is missing, a label, split or part is
+            unknown, a path leaves the folder, a patient is in two parts, or there are no films.
     """
     path = root / MANIFEST
-    rows = _read_rows(path, COLUMNS)
+    rows = _read_rows(path)
+    by_findings = "findings" in rows[0]
+    _refuse_columns(path, rows[0], FINDINGS_COLUMNS if by_findings else COLUMNS)
     name = root.resolve().name
-    films = []
+    films, kept = [], []
     for number, row in enumerate(rows, start=2):
         where = f"{path}, line {number}"
-        if row["label"] not in labels:
+        label = row["label"] if "label" in row else label_of_findings(row["findings"], labels)
+        if not label and by_findings:
+            continue
+        if label not in labels:
             raise DataManifestError(
-                f"{where}: label {row['label']!r}; expected one of {', '.join(labels)}. "
+                f"{where}: label {label!r}; expected one of {', '.join(labels)}. "
                 "Rename the label or remove the line."
             )
+        row = _with_split({**row, "label": label}) if by_findings else row
         films.append(_read_film(root.resolve(), row, _origin(row, name), where))
-    return _dataset(root, rows, films)
+        kept.append(row)
+    if not films:
+        raise DataManifestError(
+            f"{path}: none of the {len(rows)} films has one of the labels {', '.join(labels)}; "
+            "expected them in the column label, or among the findings."
+        )
+    return replace(_dataset(root, kept, films), left_out=len(rows) - len(films))
+
+
+def label_of_findings(findings: str, labels: Sequence[str]) -> str:
+    """The label that a cell of findings amounts to, "" where none or several do.
+
+    NORMAL for "No Finding" alone, else the one label among the findings, in any case of letters.
+    """
+    words = {word.strip().casefold() for word in findings.split(BETWEEN_FINDINGS)}
+    if words == {NO_FINDING}:
+        return NORMAL if NORMAL in labels else ""
+    named = [label for label in labels if label.casefold() in words]
+    return named[0] if len(named) == 1 else ""
+
+
+def _with_split(row: dict[str, str]) -> dict[str, str]:
+    return {**row, "split": row.get("split") or "train"}
 
 
 def read_findings_dataset(root: Path, labels: Sequence[str]) -> Dataset:
@@ -140,7 +181,8 @@ def read_findings_dataset(root: Path, labels: Sequence[str]) -> Dataset:
         DataManifestError: as `read_dataset`; or no film has any of the labels.
     """
     path = root / MANIFEST
-    rows = _read_rows(path, FINDINGS_COLUMNS)
+    rows = _read_rows(path)
+    _refuse_columns(path, rows[0], FINDINGS_COLUMNS)
     name = root.resolve().name
     films = []
     kept = []
@@ -148,7 +190,7 @@ def read_findings_dataset(root: Path, labels: Sequence[str]) -> Dataset:
         found = _row_findings(row, labels)
         if found is None:
             continue
-        row = {**row, "split": row.get("split") or "train"}
+        row = _with_split(row)
         film = _read_film(root.resolve(), row, _origin(row, name), f"{path}, line {number}")
         label = row.get("label") or BETWEEN_FINDINGS.join(found)
         films.append(replace(film, label=label, findings=found))
@@ -185,10 +227,11 @@ def _dataset(root: Path, rows: list[dict[str, str]], films: list[DataFilm]) -> D
         )
     origins = {_origin(row, name) for row in rows}
     origin = origins.pop() if len(origins) == 1 else ORIGINS.get(name, name)
-    return Dataset(name, origin, root, tuple(films))
+    split = checked_rule(root / MANIFEST, rows, films)
+    return Dataset(name, origin, root, tuple(films), split)
 
 
-def _read_rows(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
+def _read_rows(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream, restval="")
@@ -197,33 +240,45 @@ def _read_rows(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
     except (OSError, UnicodeDecodeError, csv.Error) as err:
         raise DataManifestError(
             f"cannot read {path}: {err}. Expected a UTF-8 CSV file with the columns "
-            f"{', '.join(needed)}."
+            f"{', '.join(COLUMNS)}."
         ) from err
-    missing = [c for c in needed if c not in columns]
-    if missing:
-        raise DataManifestError(
-            f"{path} has the columns {', '.join(columns) or '(none)'}; expected also "
-            f"{', '.join(missing)}. Add them: one line a film."
-        )
     if not rows:
-        raise DataManifestError(f"{path} lists no films; expected one line a film.")
+        raise DataManifestError(
+            f"{path} lists no films (columns {', '.join(columns) or '(none)'}); expected one line "
+            "a film."
+        )
     return rows
 
 
-def _read_film(folder: Path, row: dict[str, str], origin: str, where: str) -> DataFilm:
-    patient, split = row["patient"], row["split"]
-    if not patient:
+def _refuse_columns(path: Path, row: dict[str, str], needed: Sequence[str]) -> None:
+    missing = [c for c in needed if c not in row]
+    if missing:
         raise DataManifestError(
-            f"{where}: no patient; expected a number or name that is the same for all films "
-            "of a patient, without it no split is safe."
+            f"{path} has the columns {', '.join(row) or '(none)'}; expected also "
+            f"{', '.join(missing)}. Add them: one line a film."
         )
-    if split not in ("train", "test"):
-        raise DataManifestError(f"{where}: split {split!r}; expected 'train' or 'test'.")
-    official: OfficialPart = "test" if split == "test" else "train"
-    key = patient_key(origin, official, patient)
-    part: Part = "official-test" if official == "test" else part_of(key)
-    path = _inside(folder, row["file"], where)
-    return DataFilm(path, row.get("label") or "", patient, key, official, part)
+
+
+def _read_film(folder: Path, row: dict[str, str], origin: str, where: str) -> DataFilm:
+    at = place(row, row["patient"], origin, where)
+    return DataFilm(
+        path=_inside(folder, row["file"], where),
+        label=row.get("label") or "",
+        patient=row["patient"],
+        patient_key=at.key,
+        official=at.official,
+        part=at.part,
+        age_years=_age(row.get("age", "")),
+    )
+
+
+def _age(text: str) -> float | None:
+    """In years; None where it is not told, or no age that a patient can have."""
+    match = _AGE.fullmatch(text.strip())
+    if match is None:
+        return None
+    years = float(match[1]) / _A_YEAR[match[2].upper()]
+    return years if years <= _OLDEST else None
 
 
 def _inside(folder: Path, file: str, where: str) -> Path:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 from ..runtime.errors import DataError
 from .datasets import Dataset
-from .splits import SPLIT_RULE
 
 MOST = 20
 
@@ -23,12 +22,11 @@ class Fold:
     number: int
     of: int
 
-    @property
-    def rule(self) -> str:
-        """The split in words, for cards and bundles."""
+    def rule(self, split: str) -> str:
+        """The split in words, for cards and bundles; `split` is that of the whole data."""
         return (
-            f"{SPLIT_RULE}; then fold {self.number}/{self.of}: train patients with bytes 9 to 16 "
-            f"of that hash mod {self.of} = {self.number - 1} go to select"
+            f"{split}; then fold {self.number}/{self.of}: train patients with bytes 9 to 16 of "
+            f"SHA-256(origin/official part/patient) mod {self.of} = {self.number - 1} go to select"
         )
 
     def leaves_out(self, key: str) -> bool:
@@ -60,4 +58,4 @@ def apply_fold(data: Dataset, fold: Fold) -> Dataset:
         else film
         for film in data.films
     )
-    return replace(data, films=films, split=fold.rule)
+    return replace(data, films=films, split=fold.rule(data.split))

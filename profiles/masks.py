@@ -17,8 +17,9 @@ from ..runtime.figures import Part
 from ..runtime.images import resize
 from ..runtime.manifest import DataHygiene, DataPart
 from ..runtime.spec import InputSpec
-from .datasets import MANIFEST, ORIGINS, PARTS
-from .splits import SPLIT_RULE, OfficialPart, key_hash, part_of, patient_key
+from .datasets import MANIFEST, ORIGINS
+from .placing import checked_rule, hygiene_of, key_hashes, place
+from .splits import SPLIT_RULE, OfficialPart
 
 # Grey values of a mask file: nothing, in doubt (counts for nobody), there.
 IGNORE = 127
@@ -38,11 +39,12 @@ class MaskFilm:
 
 @dataclass(frozen=True)
 class MaskDataset:
-    """A folder of films with masks or some of them."""
+    """A folder of films with masks or some of them. `split` says how they were divided."""
 
     name: str
     root: Path
     films: tuple[MaskFilm, ...]
+    split: str = SPLIT_RULE
 
     def part(self, *parts: Part) -> "MaskDataset":
         """The films of the named parts."""
@@ -61,28 +63,23 @@ class MaskDataset:
 
     def key_hashes(self) -> tuple[str, ...]:
         """Hashes of the patient keys, sorted."""
-        return tuple(sorted({key_hash(f.patient_key) for f in self.films}))
+        return key_hashes(self.films)
 
     def hygiene(self) -> tuple[DataPart, ...]:
         """Which patients are in which part; parts without films are left out."""
-        records = []
-        for name in PARTS:
-            chosen = self.part(name)
-            if chosen.films:
-                keys = chosen.key_hashes()
-                records.append(DataPart(name, len(chosen.films), len(keys), " ".join(keys)))
-        return tuple(records)
+        return hygiene_of(self.films)
 
     def hygiene_record(self) -> DataHygiene:
         """The bundle's record of this data and its split."""
-        return DataHygiene(self.name, SPLIT_RULE, self.hygiene())
+        return DataHygiene(self.name, self.split, self.hygiene())
 
 
 def read_mask_dataset(root: Path) -> MaskDataset:
     """Read a folder's manifest.
 
     Raises:
-        DataManifestError: no manifest, a column or file is missing, or there are no films.
+        DataManifestError: no manifest, a column or file is missing, a patient is in two parts, or
+            there are no films.
     """
     path = root / MANIFEST
     try:
@@ -98,7 +95,7 @@ def read_mask_dataset(root: Path) -> MaskDataset:
     name = root.resolve().name
     films = tuple(_film(root, row, name, f"{path}, line {n}") for n, row in enumerate(rows, 2))
     _refuse_missing(path, films)
-    return MaskDataset(name, root, films)
+    return MaskDataset(name, root, films, checked_rule(path, rows, films))
 
 
 def _film(root: Path, row: dict[str, str], name: str, where: str) -> MaskFilm:
@@ -109,12 +106,8 @@ def _film(root: Path, row: dict[str, str], name: str, where: str) -> MaskFilm:
             raise DataManifestError(
                 f"{where}: no {column}; expected file (or image), mask and patient (or block)."
             )
-    split = row.get("split") or "train"
-    if split not in ("train", "test"):
-        raise DataManifestError(f"{where}: split {split!r}; expected 'train' or 'test'.")
-    official: OfficialPart = "test" if split == "test" else "train"
-    key = patient_key(row.get("origin") or ORIGINS.get(name, name), official, patient)
-    part: Part = "official-test" if official == "test" else part_of(key)
+    row = {**row, "split": row.get("split") or "train"}
+    at = place(row, patient, row.get("origin") or ORIGINS.get(name, name), where)
     near, far = root.resolve(), root.resolve().parent
     paths = [(near / p).resolve() for p in (file, mask)]
     if not all(p.is_relative_to(far) for p in paths):
@@ -122,7 +115,7 @@ def _film(root: Path, row: dict[str, str], name: str, where: str) -> MaskFilm:
             f"{where}: {file!r} or {mask!r} lies outside {far}; expected paths inside the folder "
             "or its neighbours."
         )
-    return MaskFilm(paths[0], paths[1], row.get("label") or "", key, official, part)
+    return MaskFilm(paths[0], paths[1], row.get("label") or "", at.key, at.official, at.part)
 
 
 def _refuse_missing(path: Path, films: Iterable[MaskFilm]) -> None:

@@ -1,11 +1,14 @@
 """The one patient split, and the search for patients who are in two parts.
 
 Fixed for good: figures in cards and bundles stand on it. A part is a function of the patient
-key alone, so films added later fall where their patient already is.
+key alone, so films added later fall where their patient already is. Two other splits have their
+own place: `shuffled_parts` compares with publications, `stratified_parts` is for imported sets
+without patient numbers, whose manifest keeps what it gave.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from ..runtime.errors import DataError, OverlapError
@@ -17,6 +20,8 @@ SPLIT_RULE = (
     "mod 10000; train < 7600, select < 8400, guard < 9200, else test; official test apart"
 )
 _BOUNDS: tuple[tuple[int, Part], ...] = ((7600, "train"), (8400, "select"), (9200, "guard"))
+# The same shares for stratified parts, in percent; of equal needs the first here is met.
+_PERCENT: dict[Part, int] = {"test": 8, "select": 8, "guard": 8, "train": 76}
 _SHOWN = 5
 By = Literal["image", "patient"]
 
@@ -62,6 +67,38 @@ def refuse_overlap(one: Iterable[str], other: Iterable[str], names: tuple[str, s
             f"{', '.join(shared[:_SHOWN])}{more}. Figures would be inflated; expected none. "
             "Split by patient."
         )
+
+
+def stratified_parts(groups: Mapping[str, Mapping[str, int]]) -> dict[str, Part]:
+    """A part for each group, so that each part gets its share of the films of every stratum.
+
+    Iterative stratification (Sechidis et al. 2011, "On the stratification of multi-label data"),
+    with whole groups in place of single films: the stratum that the fewest groups still hold
+    comes first, its largest groups before the smaller ones, each to the part that lacks most films
+    of it. The same groups give the same parts, in whatever order they come.
+
+    Args:
+        groups: films of each stratum, by group (a patient, or a block of neighbours); a group
+            without films gets no part.
+    """
+    totals = Counter[str]()
+    for held in groups.values():
+        totals.update(held)
+    # In hundredths of a film, so that nothing is rounded.
+    needs = {part: {s: share * n for s, n in totals.items()} for part, share in _PERCENT.items()}
+    left = {name: held for name, held in groups.items() if any(held.values())}
+    parts: dict[str, Part] = {}
+    while left:
+        holders = Counter(s for held in left.values() for s, n in held.items() if n)
+        rarest = min(holders, key=lambda s: (holders[s], s))
+        having = [name for name, held in left.items() if held.get(rarest)]
+        for name in sorted(having, key=lambda n: (-left[n][rarest], _shuffled(0, n))):
+            held = left.pop(name)
+            # `max` takes the first of equals.
+            parts[name] = max(needs, key=lambda p: (needs[p][rarest], sum(needs[p].values())))
+            for stratum, films in held.items():
+                needs[parts[name]][stratum] -= 100 * films
+    return parts
 
 
 def shuffled_parts(

@@ -3,13 +3,14 @@
 A set is a file of this folder with an `IMPORTER`, and a line below.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...runtime.errors import DataError
 from ..measure import Progress
 from . import btxrd, kaggle_chest, nih, vindr_pcxr
-from .found import Importer, Readers
+from .found import Importer, Readers, Split
+from .strata import missing_kinds, with_parts
 from .writing import ImportReport as ImportReport
 from .writing import refuse_bad, refuse_place, write
 
@@ -27,12 +28,15 @@ class ImportOptions:
         replace: write over an earlier import.
         skip_bad: leave out files that cannot be taken; they are named in the report.
         readers: of several readings of a film, what "majority" or "any" of the readers says.
+        split: of a set without patients; "stratified" by the kinds of its films, or by the "hash"
+            of the block as everywhere else. Other sets are split by the hash of the patient.
     """
 
     copy: bool = False
     replace: bool = False
     skip_bad: bool = False
     readers: Readers = "majority"
+    split: Split = "stratified"
 
 
 def import_data(
@@ -55,12 +59,16 @@ def import_data(
         raise DataError(
             f"{source} is no folder; expected {IMPORTERS[kind].layout}. Unpack the download first."
         )
-    found = IMPORTERS[kind].read(source, options.readers, progress)
+    importer = IMPORTERS[kind]
+    found = importer.read(source, options.readers, progress)
     if not options.skip_bad:
         refuse_bad(found)
     if not found.rows:
         raise DataError(
             f"{found.root} has no film that can be taken; expected {IMPORTERS[kind].layout}."
         )
+    if importer.stratified:
+        found = with_parts(found) if options.split == "stratified" else found
+        found = replace(found, notes=(*found.notes, *missing_kinds(found)))
     refuse_place(found, out, options.copy, options.replace)
     return write(kind, found, out, options.copy, progress)

@@ -78,8 +78,6 @@ def read(source: Path, _readers: Readers, progress: Progress) -> Found:
         bad=tuple(bad),
         notes=(
             f"the set names no patients: {_BLOCK} neighbouring films are a block, split together",
-            "the split goes by a fixed hash of the block; the table shows how the tumour types "
-            "fell into its parts",
         ),
     )
 
@@ -182,4 +180,6 @@ def _shape(shape: Any, name: str) -> Shape:
     return Shape(kind, points)
 
 
-IMPORTER = Importer("btxrd", "BTXRD: bone tumours with masks, 9 tumour types", LAYOUT, read)
+IMPORTER = Importer(
+    "btxrd", "BTXRD: bone tumours with masks, 9 tumour types", LAYOUT, read, stratified=True
+)

@@ -10,6 +10,7 @@ from ...runtime.errors import DataError
 from ..measure import Progress
 
 Readers = Literal["majority", "any"]
+Split = Literal["stratified", "hash"]
 FILM_SUFFIXES = (".jpeg", ".jpg", ".png", ".dicom", ".dcm")
 # What archives and file managers leave behind.
 _LITTER = ("__MACOSX", "Thumbs.db", "desktop.ini")
@@ -81,12 +82,16 @@ class Found:
 
 @dataclass(frozen=True)
 class Importer:
-    """A public set: `layout` shows what its folder holds, for help and refusals."""
+    """A public set: `layout` shows what its folder holds, for help and refusals.
+
+    `stratified`: it names no patients, so its parts may be stratified by the report's column.
+    """
 
     name: str
     what: str
     layout: str
     read: Callable[[Path, Readers, Progress], Found]
+    stratified: bool = False
 
 
 def find_root(source: Path, marks: Sequence[str], layout: str) -> Path:

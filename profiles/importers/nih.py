@@ -1,9 +1,13 @@
-"""NIH ChestX-ray14 (Wang et al. 2017): text-mined findings, boxes on some films."""
+"""NIH ChestX-ray14 (Wang et al. 2017): text-mined findings, boxes on some films.
+
+A film without a finding is NORMAL, one with pneumonia PNEUMONIA, whatever else it shows; films of
+other findings have no label, so that a chest classifier can be evaluated on the rest.
+"""
 
 from pathlib import Path
 
 from ...runtime.errors import DataError
-from ..datasets import BETWEEN_FINDINGS
+from ..datasets import BETWEEN_FINDINGS, LABELS, label_of_findings
 from ..measure import Progress
 from .found import (
     Bad,
@@ -57,7 +61,7 @@ def read(source: Path, _readers: Readers, progress: Progress) -> Found:
         )
     return Found(
         root=root,
-        columns=("findings", "patient", "age", "sex", "view", "split", "origin"),
+        columns=("label", "findings", "patient", "age", "sex", "view", "split", "origin"),
         group="findings",
         rows=tuple(taken),
         bad=tuple(
@@ -66,7 +70,10 @@ def read(source: Path, _readers: Readers, progress: Progress) -> Found:
         boxes=_boxes(root, {r.film.name: r.film for r in taken}, sizes),
         notes=(
             f"{len(rows) - len(taken)} films of the table are not in the folder, left aside",
-            "findings were mined from reports; most films are of adults",
+            "findings were mined from reports, pneumonia among the least reliable; most films are "
+            "of adults, outside the intended use of models for children",
+            f"{sum(not r.values['label'] for r in taken)} films have findings other than "
+            "pneumonia: no label, left out where NORMAL and PNEUMONIA are asked for",
             "the official test list was used" if tests else "no test_list.txt: all films are train",
         ),
     )
@@ -82,6 +89,7 @@ def _root(source: Path) -> tuple[Path, str]:
 def _row(film: Path, row: dict[str, str], tests: frozenset[str]) -> Row:
     found = [_SPELLING.get(w, w) for w in (x.strip() for x in row["finding labels"].split("|"))]
     values = {
+        "label": label_of_findings(row["finding labels"], LABELS),
         "findings": BETWEEN_FINDINGS.join(w for w in found if w and w.lower() != _NONE),
         "patient": row["patient id"],
         "age": row.get("patient age", ""),

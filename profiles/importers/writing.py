@@ -12,10 +12,10 @@ from pathlib import Path
 from ...runtime.errors import DataError, OutputError
 from ...runtime.figures import Part
 from ...runtime.files import folder_atomic, write_atomic
-from ..datasets import BETWEEN_FINDINGS, MANIFEST, PARTS
+from ..datasets import MANIFEST, PARTS
 from ..measure import Progress
-from ..splits import OfficialPart, part_of, patient_key
-from .found import Bad, Drawing, Found, Row
+from .found import Bad, Drawing, Found
+from .strata import groups_of, row_key, row_part
 
 MASKS = "masks"
 BOXES = "boxes.csv"
@@ -109,7 +109,7 @@ def write(kind: str, found: Found, out: Path, copy: bool, progress: Progress) ->
         kind=kind,
         manifest=str(out / MANIFEST),
         n_films=len(found.rows),
-        n_patients=len({_key(row) for row in found.rows}),
+        n_patients=len({row_key(row) for row in found.rows}),
         copied=copy,
         groups=tuple(_groups(found)),
         left_out=found.bad,
@@ -199,19 +199,11 @@ def _csv(columns: tuple[str, ...], lines: list[tuple[str, ...]]) -> bytes:
     return stream.getvalue().encode("utf-8")
 
 
-def _key(row: Row) -> str:
-    official: OfficialPart = "test" if row.values.get("split") == "test" else "train"
-    patient = row.values.get("patient") or row.values.get("block") or ""
-    return patient_key(row.values["origin"], official, patient)
-
-
 def _groups(found: Found) -> Iterator[GroupCount]:
     counts: Counter[tuple[str, Part]] = Counter()
     for row in found.rows:
-        key = _key(row)
-        part: Part = "official-test" if row.values.get("split") == "test" else part_of(key)
-        for group in row.values[found.group].split(BETWEEN_FINDINGS):
-            counts[group or "none", part] += 1
+        for group in groups_of(row, found.group):
+            counts[group, row_part(row)] += 1
     for group in sorted({group for group, _ in counts}):
         for part in PARTS:
             if counts[group, part]:

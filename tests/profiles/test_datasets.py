@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from clinicedge.profiles.datasets import read_dataset
+from clinicedge.profiles.placing import GIVEN_RULE
 from clinicedge.profiles.splits import SPLIT_RULE, key_hash, part_of
 from clinicedge.runtime.errors import DataManifestError
 
@@ -67,6 +68,55 @@ def test_the_origin_column_decides(tmp_path: Path) -> None:
         folder(tmp_path / "copy", ["a.png,NORMAL,p1,train,kermany"], HEADER + ",origin")
     )
     assert data.films[0].patient_key == "kermany/train/p1"
+
+
+def test_a_column_part_decides_and_is_named(tmp_path: Path) -> None:
+    header = HEADER + ",part"
+    lines = ["a.png,NORMAL,p1,train,guard", "b.png,NORMAL,p1,train,guard"]
+    lines += ["c.png,NORMAL,p2,train,test", "d.png,NORMAL,p3,test,", "e.png,NORMAL,p4,test,"]
+    data = read_dataset(folder(tmp_path / "clinic", lines, header))
+    assert [f.part for f in data.films] == ["guard", "guard", "test", *["official-test"] * 2]
+    assert data.hygiene_record().split == data.split == GIVEN_RULE
+    assert [p.part for p in data.hygiene()] == ["guard", "test", "official-test"]
+    empty = read_dataset(folder(tmp_path / "empty", ["a.png,NORMAL,p1,train,"], header))
+    assert empty.split == SPLIT_RULE
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["a.png,NORMAL,p1,train,hand"], "line 2: part 'hand'"),
+        (["a.png,NORMAL,p1,train,official-test"], "part 'official-test' of the official train"),
+        (["a.png,NORMAL,p1,test,test"], "part 'test' of the official test"),
+        (["a.png,NORMAL,p1,train,test", "b.png,NORMAL,p2,train,"], "some rows name a part"),
+        (["a.png,NORMAL,p1,train,test", "b.png,NORMAL,p1,train,guard"], "in test and in guard"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(tmp_path: Path, lines: list[str], words: str) -> None:
+    with pytest.raises(DataManifestError) as caught:
+        read_dataset(folder(tmp_path / "clinic", lines, HEADER + ",part"))
+    assert words in str(caught.value)
+
+
+def test_findings_take_the_place_of_a_label(tmp_path: Path) -> None:
+    lines = ["a.png,No Finding,p1,071Y", "b.png,Edema|Pneumonia,p2,006M", "c.png,Edema,p3,"]
+    lines += ["d.png,No Finding|Edema,p4,414", "e.png,,p5,x", "f.png,pneumonia,p6,3.5"]
+    data = read_dataset(folder(tmp_path / "nih", lines, "file,findings,patient,age"))
+    assert [f.label for f in data.films] == ["NORMAL", "PNEUMONIA", "PNEUMONIA"]
+    assert [f.age_years for f in data.films] == [71.0, 0.5, 3.5]
+    assert data.left_out == 3
+    assert all(f.official == "train" for f in data.films)
+
+
+def test_a_label_may_be_left_open_where_there_are_findings(tmp_path: Path) -> None:
+    header = "file,label,findings,patient,split,age"
+    lines = ["a.png,NORMAL,,p1,train,414", "b.png,,Edema,p2,test,7"]
+    data = read_dataset(folder(tmp_path / "nih", lines, header))
+    assert [(f.label, f.age_years) for f in data.films] == [("NORMAL", None)]
+    assert data.left_out == 1
+    for lines in (["b.png,,Edema,p2,train,7"], ["b.png,,Pneumonia,p2,train,7"]):
+        with pytest.raises(DataManifestError, match="none of the 1 films has one of the labels"):
+            read_dataset(folder(tmp_path / "none", lines, header))
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 """The split never moves, and an overlap is named."""
 
 import hashlib
+from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clinicedge.profiles.splits import (
@@ -13,6 +14,7 @@ from clinicedge.profiles.splits import (
     patient_key,
     refuse_overlap,
     shuffled_parts,
+    stratified_parts,
 )
 from clinicedge.runtime.errors import DataError, OverlapError
 
@@ -113,3 +115,39 @@ def test_what_is_no_shuffle_is_refused() -> None:
         shuffled_parts(["a", "a"], ["p", "q"], SCHEMES[0], 0, "image")
     with pytest.raises(DataError, match="make 100"):
         shuffled_parts(["a"], ["p"], (80, 10, 20), 0, "image")
+
+
+BLOCKS = st.dictionaries(
+    st.text("0123456789", min_size=1, max_size=3),
+    st.dictionaries(st.sampled_from("abc"), st.integers(1, 20), min_size=1),
+    max_size=40,
+)
+
+
+@settings(max_examples=30)
+@given(BLOCKS, st.randoms(use_true_random=False))
+def test_stratified_parts_depend_on_the_groups_alone(
+    groups: dict[str, dict[str, int]], random: Random
+) -> None:
+    parts = stratified_parts(groups)
+    assert parts.keys() == groups.keys()
+    names = list(groups)
+    random.shuffle(names)
+    turned = {name: dict(reversed(groups[name].items())) for name in names}
+    assert stratified_parts(turned) == parts
+
+
+def test_every_stratum_gets_its_share() -> None:
+    groups = {str(n): {"common": 20} for n in range(150)}
+    groups |= {str(n): {"rare": 2, "common": 18} for n in range(150, 200)}
+    groups |= {str(n): {"rarest": 1} for n in range(200, 213)}
+    parts = stratified_parts(groups)
+    for part, share in (("train", 0.76), ("select", 0.08), ("guard", 0.08), ("test", 0.08)):
+        for stratum, films, coarse in (("common", 3900, 20), ("rare", 100, 2), ("rarest", 13, 1)):
+            held = sum(groups[n].get(stratum, 0) for n, p in parts.items() if p == part)
+            assert abs(held - share * films) <= coarse, (part, stratum, held)
+
+
+def test_few_groups_train_and_none_gets_no_part() -> None:
+    assert stratified_parts({}) == {}
+    assert stratified_parts({"a": {"x": 3}, "b": {"x": 0}, "c": {}}) == {"a": "train"}

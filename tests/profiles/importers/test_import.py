@@ -15,10 +15,15 @@ from clinicedge.profiles.datasets import read_dataset, read_findings_dataset
 from clinicedge.profiles.importers import IMPORTERS, ImportOptions, import_data
 from clinicedge.profiles.importers.writing import ImportReport
 from clinicedge.profiles.masks import read_mask_dataset
+from clinicedge.profiles.placing import GIVEN_RULE
+from clinicedge.profiles.splits import SPLIT_RULE, part_of
 from clinicedge.runtime import read_film
 from clinicedge.runtime.errors import DataError, OutputError
 
+from .conftest import image, outline
+
 Manifest = Callable[[Path], list[dict[str, str]]]
+TRIANGLE = {"shape_type": "polygon", "points": [[2, 2], [10, 2], [2, 10]], "label": "x"}
 FIVE = ("Bronchitis", "Broncho-pneumonia", "Other disease", "Bronchiolitis", "Pneumonia")
 
 
@@ -107,9 +112,48 @@ def test_btxrd_outlines_become_masks(btxrd: Path, manifest: Manifest) -> None:
     assert not mask[9, 9]
     assert (mask > 0).sum() == 45 + 24
     assert not pixels(btxrd / "masks" / "IMG000025.png").any()
+    assert {r["part"] for r in rows.values()} <= {"train", "select", "guard", "test"}
+    assert rows["images/IMG000001.jpeg"]["part"] == rows["images/IMG000002.jpeg"]["part"]
     data = read_mask_dataset(btxrd)
+    assert {f.part for f in data.films} == {r["part"] for r in rows.values()}
     assert {f.patient_key for f in data.films} == {"btxrd256/train/btx0", "btxrd256/train/btx1"}
     assert {g.group for g in report.groups} == {"osteosarcoma", "simple bone cyst", "none"}
+
+
+def grow(root: Path) -> None:
+    """A film in each of 48 blocks; that of every fourth block shows a tumour."""
+    lines = ["image_id,center,age,tumor,osteosarcoma,simple bone cyst"]
+    for block in range(48):
+        name, ill = f"IMG{20 * block:06}", int(block % 4 == 0)
+        image(root / "images" / f"{name}.jpeg", (12, 12))
+        if ill:
+            outline(root / "Annotations" / f"{name}.json", [TRIANGLE], (12, 12))
+        lines.append(f"{name}.jpeg,1,9,{ill},{ill},0")
+    (root / "dataset.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def test_rare_tumours_are_in_every_part(tmp_path: Path) -> None:
+    root = tmp_path / "BTXRD"
+    grow(root)
+    report = take("btxrd", root)
+    counts = {(g.group, g.part): g.n_films for g in report.groups}
+    for part, share in (("train", 0.76), ("select", 0.08), ("guard", 0.08), ("test", 0.08)):
+        assert abs(counts["osteosarcoma", part] - share * 12) < 1
+        assert abs(counts["none", part] - share * 36) < 1
+    assert not any("no film in part" in note for note in report.notes)
+    assert read_mask_dataset(root).hygiene_record().split == GIVEN_RULE
+
+
+def test_the_fixed_hash_of_the_blocks_stays_to_be_had(tmp_path: Path, manifest: Manifest) -> None:
+    root = tmp_path / "BTXRD"
+    grow(root)
+    report = take("btxrd", root, options=ImportOptions(split="hash"))
+    assert "part" not in manifest(root)[0]
+    data = read_mask_dataset(root)
+    assert data.hygiene_record().split == SPLIT_RULE
+    assert all(f.part == part_of(f.patient_key) for f in data.films)
+    # What stratification is for.
+    assert "no film in part guard: osteosarcoma" in report.notes
 
 
 def test_a_spreadsheet_says_the_same(btxrd: Path, manifest: Manifest) -> None:
@@ -158,6 +202,19 @@ def test_nih_takes_the_films_that_are_there(nih: Path, manifest: Manifest) -> No
     ]
     assert any("1 films of the table" in note for note in report.notes)
     assert len(read_findings_dataset(nih, ("Pneumonia",)).films) == 2
+
+
+def test_nih_labels_for_chest_classifiers(nih: Path, manifest: Manifest) -> None:
+    image(nih / "images_002" / "images" / "00000003_000.png")
+    report = take("nih", nih)
+    assert [r["label"] for r in manifest(nih)] == ["PNEUMONIA", "NORMAL", ""]
+    assert [r["findings"] for r in manifest(nih)][2] == "Infiltration"
+    assert any("1 films have findings other than pneumonia" in note for note in report.notes)
+    assert any("outside the intended use" in note for note in report.notes)
+    data = read_dataset(nih)
+    assert [(f.label, f.age_years) for f in data.films] == [("PNEUMONIA", 58.0), ("NORMAL", 81.0)]
+    assert data.left_out == 1
+    assert len(read_findings_dataset(nih, ("Pneumonia",)).films) == 3
 
 
 def test_copies_stand_alone(btxrd: Path, tmp_path: Path) -> None:
