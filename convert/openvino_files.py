@@ -13,73 +13,48 @@ import numpy as np
 from ..runtime.manifest import FloatLayer
 from ..runtime.spec import ModelSpec
 from .films import FilmSet
-from .float_tail import trailing, why
+from .float_tail import trailing
 from .recipes import Export
 from .source import pooled_features, scores_output
 
 FILES = ("main.xml", "main.bin")
-# NNCF's full bias correction runs the network up to each layer in turn: minutes for small
-# networks, hours for large ones, which the fast one suits as well.
-FULL_CORRECTION_BYTES = 16_000_000
 
 
 def export(onnx_fp32: Export, fp16: bool) -> Export:
     """IR of the ONNX file; with `fp16` the weights are stored so and widened at load."""
     with tempfile.TemporaryDirectory() as name:
-        return _saved(_read(onnx_fp32, Path(name)), onnx_fp32, fp16, ())
+        return saved(read(onnx_fp32, Path(name)), onnx_fp32, fp16, ())
 
 
 def to_int8(onnx_fp32: Export, spec: ModelSpec, films: FilmSet) -> Export:
-    """NNCF's static quantization: symmetric weights, asymmetric activations, float head.
+    """NNCF's static quantization by the smallest and largest values."""
+    from .guard import openvino_driver
+    from .guard.driver import Quantization
 
-    Ranges from the smallest and largest value, and for small networks the full bias correction:
-    with the defaults (means of the extremes, fast correction) a narrow MobileNet moved six
-    decisions of 374, so one. NNCF's default keeps the first layer in 7 bits; with that,
-    processors without VNNI were seen to answer as those with it.
-    """
-    import nncf
-
-    with tempfile.TemporaryDirectory() as name:
-        model = _read(onnx_fp32, Path(name))
-        head = _float_operations(model, spec)
-        quantized = nncf.quantize(
-            model,
-            nncf.Dataset(list(films.tensors())),
-            preset=nncf.QuantizationPreset.MIXED,
-            subset_size=len(films.pixels),
-            fast_bias_correction=len(onnx_fp32.files[0][1]) > FULL_CORRECTION_BYTES,
-            ignored_scope=nncf.IgnoredScope(names=head, validate=False),
-            advanced_parameters=nncf.AdvancedQuantizationParameters(
-                activations_range_estimator_params=_extremes()
-            ),
-        )
-        layers = tuple(FloatLayer(n, why(spec)) for n in head)
-        return _saved(quantized, onnx_fp32, False, layers)
+    settings = Quantization("int8-static", openvino_driver.METHODS[0])
+    return openvino_driver.quantize(onnx_fp32, spec, films, settings)
 
 
-def _extremes() -> Any:
-    from nncf.quantization.range_estimator import (
-        AggregatorType,
-        RangeEstimatorParameters,
-        StatisticsCollectorParameters,
-        StatisticsType,
-    )
-
-    return RangeEstimatorParameters(
-        min=StatisticsCollectorParameters(StatisticsType.MIN, AggregatorType.MIN),
-        max=StatisticsCollectorParameters(StatisticsType.MAX, AggregatorType.MAX),
-    )
-
-
-def _read(onnx_fp32: Export, folder: Path) -> Any:
+def read(onnx_fp32: Export, folder: Path) -> Any:
+    """The ONNX file as an OpenVINO model; every operation's name is the same in every process."""
     import openvino as ov
 
-    name, data = onnx_fp32.files[0]
-    (folder / name).write_bytes(data)
-    return ov.convert_model(folder / name)
+    from .guard.openvino_graph import steady_names
+
+    model = ov.convert_model(written(onnx_fp32, folder))
+    steady_names(model)
+    return model
 
 
-def _saved(model: Any, onnx_fp32: Export, fp16: bool, layers: tuple[FloatLayer, ...]) -> Export:
+def written(export_: Export, folder: Path) -> Path:
+    """Path of the file that an engine opens, with the others beside it."""
+    for name, data in export_.files:
+        (folder / name).write_bytes(data)
+    return folder / export_.files[0][0]
+
+
+def saved(model: Any, onnx_fp32: Export, fp16: bool, layers: tuple[FloatLayer, ...]) -> Export:
+    """The model as IR."""
     import openvino as ov
 
     with tempfile.TemporaryDirectory() as name:
@@ -101,7 +76,7 @@ def _steady(graph: bytes) -> bytes:
     return re.sub(rb'name="(([A-Z][A-Za-z]*)_\d+)" type="', again, graph)
 
 
-def _float_operations(model: Any, spec: ModelSpec) -> list[str]:
+def float_operations(model: Any, spec: ModelSpec) -> list[str]:
     """Names of the operations that stay in float, see `float_tail`."""
     pooled = pooled_features(spec)
     if pooled is not None:
