@@ -93,6 +93,13 @@ def run(
         bool,
         typer.Option("--keep-going", help="Leave out an artifact that fails and say so."),
     ] = False,
+    temperature: Annotated[
+        bool,
+        typer.Option(
+            "--temperature",
+            help="Fit a temperature to each artifact's scores on select: 0.8 means 8 in 10.",
+        ),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Reuse nothing of earlier runs.")] = False,
     report: Annotated[
         Path, typer.Option(help="With --all: folder of matrix.html, .md and .json.")
@@ -139,6 +146,7 @@ def run(
         force=force,
         min_agreement=min_agreement,
         keep_going=keep_going or every,
+        temperature=temperature,
     )
     if what is None:
         from ._matrix import run_matrix

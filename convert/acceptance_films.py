@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..runtime.errors import ConversionError
 from ..runtime.images import resize, scale
-from ..runtime.manifest import Threshold
+from ..runtime.manifest import Temperature, Threshold
 from ..runtime.phantom import Phantom, sample
 from ..runtime.spec import InputSpec, ModelSpec
 from .label_judge import decided_scores
@@ -64,12 +64,14 @@ def choose(
     spec: ModelSpec,
     thresholds: tuple[Threshold, ...],
     pool: tuple[Pixels, ...],
+    fitted: tuple[Temperature, ...] = (),
 ) -> Export:
     """The films as PNG, by rising figures: phantoms, blended until these are the wanted.
 
     Args:
         thresholds: of the reference, one a decided label.
         pool: of `phantom_pool`.
+        fitted: the reference's temperatures.
     """
     with tempfile.TemporaryDirectory() as name:
         session = reference.open(Path(name))
@@ -80,7 +82,7 @@ def choose(
             raw = session.run({spec.input.name: tensor})[output.name]
             if spec.task == "segmentation":
                 return _drawn(raw[0], thresholds[0].value)
-            scores: NDArray[np.float64] = decided_scores(spec, raw)[0]
+            scores: NDArray[np.float64] = decided_scores(spec, raw, fitted)[0]
             return scores
 
         scored = [(score(pixels), pixels) for pixels in pool]

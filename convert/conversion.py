@@ -1,7 +1,7 @@
 """From a trained network to a bundle: export, compare, accept, write."""
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..runtime.errors import ConversionError
@@ -106,6 +106,8 @@ class _Work:
             record,
             self._steps.films.hygiene,
         )
+        scaled = tuple(t for part in parts for t in part.comparison.temperatures)
+        manifest = replace(manifest, temperatures=scaled)
         files = [(f.file.path, data) for f, data in zip(record.films, png, strict=True)]
         for part in parts:
             entries, data = part.runnable.graph.files, part.runnable.export.files
@@ -120,7 +122,11 @@ class _Work:
             unchanged=unchanged,
             made=tuple(cache.made),
             reused=tuple(cache.reused),
-            notes=notes.of_films(self._steps.films) + notes.of_acceptance(self._spec, manifest),
+            notes=(
+                *notes.of_films(self._steps.films),
+                *(notes.of_temperatures(manifest) if self._options.temperature else ()),
+                *notes.of_acceptance(self._spec, manifest),
+            ),
             failed=failed,
         )
 
@@ -148,7 +154,7 @@ class _Work:
         export = self._steps.export(recipe)
         ready = runnable(self._spec, recipe, export)
         self._step(f"{recipe.artifact_id}: compare")
-        comparison = self._steps.compare(recipe, ready)
+        comparison = self._steps.compare(recipe, ready, self._fp32(recipe))
         asked = self._options.min_agreement
         least = usual_agreement(self._spec.task) if asked is None else asked
         refuse_disparity(recipe.artifact_id, recipe.precision, comparison.parity, least)
@@ -165,8 +171,17 @@ class _Work:
             parity=comparison.parity,
             accuracy=comparison.accuracy,
             masks=comparison.masks,
+            flips=comparison.flips,
+            reliability=comparison.reliability,
         )
         return _Part(recipe, ready, artifact, comparison)
+
+    def _fp32(self, recipe: Recipe) -> Runnable | None:
+        """What others of the format are compared with, made for that where nobody asked for it."""
+        if recipe.precision == "fp32":
+            return None
+        whole = Recipe(recipe.format, "fp32")
+        return runnable(self._spec, whole, self._steps.export(whole))
 
     def _calibration(self, recipe: Recipe) -> Calibration | None:
         if recipe.precision != "int8":
@@ -185,9 +200,7 @@ class _Work:
         """Films chosen by the first artifact, answered by all."""
         self._step("acceptance films")
         first = parts[0]
-        drawn = self._steps.acceptance_films(
-            first.recipe, first.runnable, first.comparison.thresholds
-        )
+        drawn = self._steps.acceptance_films(first.recipe, first.runnable, first.comparison)
         png = tuple(data for _, data in drawn.files)
         given = []
         for part in parts:

@@ -196,13 +196,14 @@ def decided_margins(
     """Log odds (N,) of a label; None where scores are no probabilities."""
     output = spec.output("logits")
     raw = logits.astype(np.float64)
-    column = raw[:, output.labels.index(label)]
+    column: NDArray[np.float64] = raw[:, output.labels.index(label)]
     if output.activation == "sigmoid":
         return column
     if output.activation != "softmax":
         return None
     others = np.delete(raw, output.labels.index(label), axis=1)
-    return column - np.logaddexp.reduce(others, axis=1)
+    margins: NDArray[np.float64] = column - np.logaddexp.reduce(others, axis=1)
+    return margins
 
 
 def _values(thresholds: tuple[Threshold, ...]) -> Scores:

@@ -228,7 +228,7 @@ def measure_masks(artifact: Runnable, spec: ModelSpec, task: MaskTask) -> MaskMe
         fp32 = _Reference(*task.fp32) if task.fp32 is not None else None
         own = None
         if task.keep is not None:
-            shape = (len(guard), *spec.output(name).shape)
+            shape = (len(guard), *scores_output(spec).shape)
             own = open_memmap(task.keep, mode="w+", dtype=np.float32, shape=shape)
         as_fp32 = []
         for i, tensor in enumerate(guard.tensors()):

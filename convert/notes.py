@@ -29,13 +29,29 @@ def of_films(films: ConversionFilms) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def of_temperatures(manifest: Manifest) -> tuple[str, ...]:
+    """Artifacts without a temperature where one was asked for."""
+    if manifest.task == "segmentation":
+        return ("masks have no temperature: their scores were not scaled.",)
+    fixed = {(t.artifact, t.label) for t in manifest.temperatures}
+    without = [t for t in manifest.thresholds if (t.artifact, t.label) not in fixed]
+    if not without:
+        return ()
+    named = ", ".join(f"{t.artifact} ({t.label})" for t in without)
+    return (
+        f"no temperature was fixed for {named}: {without[0].part} of {without[0].data} has no "
+        "films of both labels, or one threshold separates them and the best lies beyond 0.05..20.",
+    )
+
+
 def of_acceptance(spec: ModelSpec, manifest: Manifest) -> tuple[str, ...]:
     """What the acceptance films do not reach: scores far apart, scores near a threshold."""
     record, first = manifest.acceptance, manifest.artifacts[0].id
     if record is None or spec.task == "segmentation":
         return ()
     values = [e.values for f in record.films for e in f.expected if e.artifact == first]
-    scores = decided_scores(spec, np.array(values, np.float32))
+    fitted = tuple(t for t in manifest.temperatures if t.artifact == first)
+    scores = decided_scores(spec, np.array(values, np.float32), fitted)
     thresholds = {t.label: t.value for t in manifest.thresholds if t.artifact == first}
     limits = np.array([thresholds[label] for label in decided_labels(spec)])
     low, high = float(scores.min()), float(scores.max())

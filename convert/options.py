@@ -26,6 +26,7 @@ class ConvertOptions:
         min_agreement: share of guard decisions that every artifact must take as the source does;
             None takes the task's usual.
         keep_going: leave an artifact that fails out and say so, instead of stopping.
+        temperature: fit one to each artifact's scores on select; masks have none.
     """
 
     out: Path
@@ -38,6 +39,7 @@ class ConvertOptions:
     force: bool = False
     min_agreement: float | None = None
     keep_going: bool = False
+    temperature: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from ..runtime.errors import ConversionError
 from ..runtime.files import sha256_bytes
-from ..runtime.manifest import Threshold
 from . import acceptance, acceptance_films
 from .cache import WorkCache, key_of
 from .data_choice import fitting
@@ -55,7 +54,7 @@ class Steps:
 
     @cached_property
     def _judge(self) -> Judge:
-        return judge_for(self._source, self.films, self._scratch)
+        return judge_for(self._source, self.films, self._scratch, self._options.temperature)
 
     def _key(self, step: str, recipe: Recipe, *parts: object) -> str:
         tools = tool_versions((recipe.format,))
@@ -87,29 +86,33 @@ class Steps:
             lambda: make(recipe, self._source, films, self.export),
         )
 
-    def compare(self, recipe: Recipe, ready: Runnable) -> Comparison:
-        """Thresholds on select, parity and accuracy on guard."""
+    def compare(self, recipe: Recipe, ready: Runnable, fp32: Runnable | None = None) -> Comparison:
+        """Thresholds on select, parity, accuracy and what `fp32` decides otherwise on guard."""
         key = self._key(
-            "compare",
+            "decisions",
             recipe,
             ready.graph,
+            None if fp32 is None else fp32.graph,
+            self._options.temperature,
             self._source.weights_sha256,
             dict(self._source.thresholds),
             [f.sha256 for f in (self.films.select, self.films.guard)],
         )
         step = f"compare {recipe.artifact_id}"
-        return self.cache.record(step, key, Comparison, lambda: self._judge.compare(ready))
+        return self.cache.record(step, key, Comparison, lambda: self._judge.compare(ready, fp32))
 
-    def acceptance_films(
-        self, recipe: Recipe, ready: Runnable, thresholds: tuple[Threshold, ...]
-    ) -> Export:
+    def acceptance_films(self, recipe: Recipe, ready: Runnable, comparison: Comparison) -> Export:
         """Phantoms as PNG, chosen by what the artifact answers."""
+        thresholds, fitted = comparison.thresholds, comparison.temperatures
         values = [t.value for t in thresholds]
-        key = self._key("films", recipe, ready.graph, values if len(values) > 1 else values[0])
+        scaling = [t.value for t in fitted]
+        key = self._key(
+            "films", recipe, ready.graph, values if len(values) > 1 else values[0], *scaling
+        )
 
         def work() -> Export:
             pool = acceptance_films.phantom_pool(self._spec.input, self._cropped)
-            return call(acceptance_films.choose, ready, self._spec, thresholds, pool)
+            return call(acceptance_films.choose, ready, self._spec, thresholds, pool, fitted)
 
         return self.cache.export("acceptance films", key, work)
 

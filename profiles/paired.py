@@ -212,7 +212,8 @@ def _checked(fp32: Decided, artifact: Decided, known: Known) -> Bools:
 
 
 def _right(one: Decided, truth: Bools) -> Bools:
-    return one.positive == truth
+    right: Bools = one.positive == truth
+    return right
 
 
 def _interval(value: float, resampled: Floats, n_patients: int) -> tuple[float, float]:

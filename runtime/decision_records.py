@@ -29,7 +29,8 @@ def check_decisions(manifest: Manifest, where: str) -> None:
 
 def _check_bound(manifest: Manifest, where: str) -> None:
     hashes = {a.id: a.sha256 for a in manifest.artifacts}
-    for record in (*manifest.thresholds, *manifest.temperatures):
+    records: tuple[Threshold | Temperature, ...] = (*manifest.thresholds, *manifest.temperatures)
+    for record in records:
         if record.artifact not in hashes:
             raise SchemaError(
                 f"{where}: a {_word(record)} for '{record.label}' belongs to the artifact "
