@@ -10,7 +10,7 @@ import typer
 
 from ..runtime.errors import ClinicEdgeError
 
-# verb -> one line of help; the module of the same name holds `run`.
+# verb -> one line of help; the module of the same name holds `run`, or `app` with verbs of its own.
 VERBS = {
     "models": "List the zoo with parameters, mult-adds and published figures.",
     "data": "Make a data folder of a public set as it was downloaded.",
@@ -24,6 +24,8 @@ VERBS = {
     "profile": "Measure size, latency and memory of every artifact on this machine.",
     "evaluate": "Measure accuracy of every artifact on a data folder.",
     "serve": "Serve a bundle to the clinic's tablets.",
+    "bundle": "Pack, unpack, sign, show and compare bundles.",
+    "keys": "Make signing keys, and tell this device which ones to trust.",
 }
 EXIT_REFUSED = 2
 
@@ -54,7 +56,11 @@ def _app(words: list[str]) -> typer.Typer:
     for verb, line in VERBS.items():
         run: Callable[..., Any] = _stub
         if verb == asked:
-            run = importlib.import_module(f".{verb}", __name__).run
+            module = importlib.import_module(f".{verb}", __name__)
+            if inner := getattr(module, "app", None):
+                app.add_typer(inner, name=verb, short_help=line)
+                continue
+            run = module.run
         app.command(verb, short_help=line)(run)
     return app
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ._trust import PIN, REQUIRE_SIGNED, asked_trust
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -31,6 +33,8 @@ def run(
             "several films a folder."
         ),
     ] = None,
+    require_signed: REQUIRE_SIGNED = False,
+    pin: PIN = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Score films with a bundle, a model's or a pipeline's.
@@ -50,7 +54,8 @@ def run(
     from .printing import print_json, progress_bar
 
     order = detect().profile.engine_order
-    predictor = load(bundle).predictor(engine, precision, threads, order)
+    opened = load(bundle, asked_trust(require_signed, pin))
+    predictor = opened.predictor(engine, precision, threads, order)
     answers = []
     with progress_bar() as progress:
         for number, path in enumerate(film):

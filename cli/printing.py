@@ -80,5 +80,7 @@ def print_health(health: "BundleHealth") -> None:
             for a in health.artifacts
         ],
     )
+    if health.signed.state != "unsigned":
+        print(health.signed.words())
     if health.not_made:
         print(f"not made: {', '.join(health.not_made)}")

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ._trust import PIN, REQUIRE_SIGNED, asked_trust
+
 if TYPE_CHECKING:
     from ..edge_server.settings import Settings
 
@@ -38,6 +40,8 @@ def run(
     name: Annotated[
         list[str] | None, typer.Option(help="A host name that tablets call this box by.")
     ] = None,
+    require_signed: REQUIRE_SIGNED = False,
+    pin: PIN = None,
 ) -> None:
     """Serve bundles to the clinic's tablets.
 
@@ -50,6 +54,7 @@ def run(
         clinicedge serve BUNDLE --film film.dcm --data /srv/cases
         clinicedge serve CHEST BONE CASCADE --default NAME
         clinicedge serve BUNDLE --host 0.0.0.0 --token-file /etc/clinicedge/token
+        clinicedge serve BUNDLE --require-signed
     """
     import os
 
@@ -67,6 +72,7 @@ def run(
         max_upload_bytes=max_upload_mb * 1024 * 1024,
         names=tuple(name or ()),
         default=default,
+        trust=asked_trust(require_signed, pin),
     )
     serve(settings, _print_ready)
 

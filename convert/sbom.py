@@ -141,11 +141,15 @@ def _closure(names: tuple[str, ...]) -> tuple[_Package, ...]:
         except metadata.PackageNotFoundError:
             continue
         needs = _needs(own, frozenset(asked[name]))
-        found[name] = _Package(
-            name, own.version, own.metadata.get("License-Expression"), tuple(sorted(needs))
-        )
+        found[name] = _Package(name, own.version, _licence(own), tuple(sorted(needs)))
         waiting += sorted(needs.items())
     return tuple(found[name] for name in sorted(found))
+
+
+def _licence(own: metadata.Distribution) -> str | None:
+    """The SPDX expression of PEP 639, where the package has one."""
+    found = own.metadata.json.get("license_expression")
+    return found if isinstance(found, str) else None
 
 
 def _needs(own: metadata.Distribution, extras: frozenset[str]) -> dict[str, frozenset[str]]:

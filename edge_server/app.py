@@ -62,7 +62,7 @@ def create_app(settings: Settings) -> FastAPI:
 def open_server(settings: Settings) -> Server:
     """What the routes need; as `create_app`."""
     check(settings)
-    registry = open_models(settings.bundles, settings.wish, settings.default)
+    registry = open_models(settings.bundles, settings.wish, settings.default, settings.trust)
     own = None
     if settings.film is not None:
         own = read_own(settings.film, registry.models[0].voi)

@@ -43,6 +43,7 @@ def model_json(model: Served, default: bool) -> dict[str, Any]:
         "explanation": _explains(predictor),
         "intended_use": to_json(manifest.intended_use),
         "licence": manifest.licence,
+        "signed": to_json(model.bundle.signed),
         "report": to_json(predictor.report),
         "acceptance": acceptance_json(model),
         "caution": CAUTION,

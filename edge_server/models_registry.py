@@ -17,6 +17,7 @@ from ..runtime.manifest import Threshold
 from ..runtime.predictions import Explanation, Prediction
 from ..runtime.predictor import ModelPredictor, Predictor
 from ..runtime.spec import Voi
+from ..runtime.trust import Trust
 from .readings import NONE, Questions
 from .settings import EngineWish
 
@@ -147,14 +148,17 @@ def members(predictor: Predictor, above: str = "") -> Iterator[tuple[str, Predic
         yield from members(inner.predictor, role)
 
 
-def open_models(folders: tuple[Path, ...], wish: EngineWish, default: str | None) -> Registry:
+def open_models(
+    folders: tuple[Path, ...], wish: EngineWish, default: str | None, trust: Trust | None = None
+) -> Registry:
     """Open every bundle; the model named `default` comes first, else the first folder's.
 
     Raises:
+        SignatureError: a bundle is not signed as `trust`, or the device, demands.
         BundleError, EngineError: what `Bundle.predictor` raises.
         SettingsError: two bundles of one name, none of the default's, or one for lung crops.
     """
-    bundles = [load(folder) for folder in folders]
+    bundles = [load(folder, trust) for folder in folders]
     names = [b.manifest.name for b in bundles]
     if len(set(names)) != len(names):
         raise SettingsError(

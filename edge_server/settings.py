@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..runtime.errors import SettingsError
+from ..runtime.trust import Trust
 
 TOKEN_VARIABLE = "CLINICEDGE_TOKEN"
 MIN_TOKEN = 16
@@ -35,6 +36,7 @@ class Settings:
         film: a film that the page offers first.
         queue: films that may wait for an answer; more are told to come back.
         max_upload_bytes: of one request.
+        trust: which bundles may be opened; None takes what the device was told.
         names: host names beside the machine's own that the page may be called by.
     """
 
@@ -49,6 +51,7 @@ class Settings:
     max_upload_bytes: int = 64 * 1024 * 1024
     names: tuple[str, ...] = ()
     default: str | None = None
+    trust: Trust | None = None
 
 
 def is_loopback(host: str) -> bool:

@@ -2,15 +2,17 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib import metadata
 
 from ..runtime.acceptance import check_acceptance
-from ..runtime.bundle import Bundle
+from ..runtime.bundle import Bundle, check_file
 from ..runtime.choices import Choice, read_choice, state_folder
 from ..runtime.engines import engines
 from ..runtime.errors import BundleError, ClinicEdgeError
 from ..runtime.manifest import Artifact
+from ..runtime.trust import NOT_LOOKED_AT, SignedBy
 from .devices import detect
 from .machine import Machine, Room, room, this_machine
 from .worker import MODULES
@@ -23,7 +25,6 @@ DICOM_PACKAGES = (
     "pylibjpeg-openjpeg",
 )
 IMPORT_LIMIT_S = 120
-SIGNATURE = "bundle.json.sig"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class BundleHealth:
     Attributes:
         passed: nothing failed and something was checked.
         not_made: parts of the bundle that later work adds and this one does not have.
+        signed: by whom, as this device sees it.
     """
 
     model: str
@@ -65,6 +67,7 @@ class BundleHealth:
     passed: bool
     artifacts: tuple[ArtifactHealth, ...]
     not_made: tuple[str, ...]
+    signed: SignedBy = NOT_LOOKED_AT
 
 
 @dataclass(frozen=True)
@@ -117,23 +120,36 @@ def verify(bundle: Bundle, cache: bool = False) -> BundleHealth:
         models = bundle.models()
     except BundleError as err:
         row = ArtifactHealth("-", "-", "-", "changed", "not checked", str(err))
-        return BundleHealth(bundle.manifest.name, bundle.id, False, (row,), _not_made(bundle))
+        return _health(bundle, False, (row,))
     rows = tuple(
-        replace(row, member=member)
-        for member, model in models
-        for artifact in model.manifest.artifacts
-        for row in _artifact(model, artifact, cache)
+        replace(row, member=member) for member, model in models for row in _model(model, cache)
     )
     passed = not any(r.failed for r in rows) and any(r.acceptance == "passed" for r in rows)
-    return BundleHealth(bundle.manifest.name, bundle.id, passed, rows, _not_made(bundle))
+    return _health(bundle, passed, rows)
+
+
+def _health(bundle: Bundle, passed: bool, rows: tuple[ArtifactHealth, ...]) -> BundleHealth:
+    name, not_made = bundle.manifest.name, _not_made(bundle)
+    return BundleHealth(name, bundle.id, passed, rows, not_made, bundle.signed)
+
+
+def _model(bundle: Bundle, cache: bool) -> Iterator[ArtifactHealth]:
+    for artifact in bundle.manifest.artifacts:
+        yield from _artifact(bundle, artifact, cache)
+    if bundle.manifest.sbom is not None:
+        try:
+            check_file(bundle.folder, bundle.manifest.sbom, f"SBOM of '{bundle.manifest.name}'")
+        except ClinicEdgeError as err:
+            yield ArtifactHealth("sbom", "-", "-", "changed", "not checked", str(err))
 
 
 def _not_made(bundle: Bundle) -> tuple[str, ...]:
     manifest = bundle.manifest
     made = {
-        "signature": (bundle.folder / SIGNATURE).is_file(),
+        "signature": bundle.signed.state != "unsigned",
         "guard": manifest.guard is not None,
         "temperature": bool(manifest.temperatures),
+        "sbom": manifest.sbom is not None or bool(manifest.members),
     }
     return tuple(part for part, there in made.items() if not there)
 

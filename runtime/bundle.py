@@ -1,19 +1,26 @@
 """A bundle on disk: read, check, open."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .consistency import check_consistency
-from .errors import ArtifactError, IntegrityError, SchemaError
+from .errors import (
+    ArtifactError,
+    IntegrityError,
+    KeyFileError,
+    SchemaError,
+    SignatureError,
+)
 from .figures import Compute
 from .files import sha256_bytes, sha256_file
 from .manifest import SCHEMA, Artifact, FileEntry, Manifest, Member
 from .records import from_json
 from .score_rules import bound_threshold
 from .session import ArtifactFiles
-from .trust import NOT_LOOKED_AT, SignedBy, Trust, admit, device_trust
+from .trust import NOT_LOOKED_AT, SignedBy, Trust, admit, device_trust, trusted_keys
 
 if TYPE_CHECKING:
     from .predictor import Predictor
@@ -239,6 +246,21 @@ def read_bundle(path: str | Path) -> Bundle:
     """
     file, data = _read(path)
     return Bundle(file.parent, parse_manifest(data, str(file)), sha256_bytes(data))
+
+
+def standing(bundle: Bundle) -> tuple[SignedBy | None, str | None]:
+    """Who signed a bundle, None where the signature is wrong; and why this device refuses it, None
+    where it opens it.
+    """
+    refused = signed = None
+    data = (bundle.folder / MANIFEST).read_bytes()
+    try:
+        admit(device_trust(), bundle.folder, data)
+    except (KeyFileError, SignatureError) as err:
+        refused = str(err)
+    with suppress(KeyFileError, SignatureError):
+        signed = admit(Trust(keys=trusted_keys()), bundle.folder, data)
+    return signed, refused
 
 
 def _read(path: str | Path) -> tuple[Path, bytes]:
