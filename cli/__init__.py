@@ -23,6 +23,7 @@ VERBS = {
     "tune": "Measure the artifacts of a bundle on this machine and remember the best choice.",
     "profile": "Measure size, latency and memory of every artifact on this machine.",
     "evaluate": "Measure accuracy of every artifact on a data folder.",
+    "threshold": "Show, set or clear this device's own threshold of an artifact.",
     "serve": "Serve a bundle to the clinic's tablets.",
     "bundle": "Pack, unpack, sign, show and compare bundles.",
     "keys": "Make signing keys, and tell this device which ones to trust.",

@@ -232,6 +232,7 @@ def _document(done: "Conversion", tables: "list[Proof]") -> dict[str, object]:
 
 
 def _print(done: "Conversion", tables: "list[Proof]") -> None:
+    from ._decisions import converted, print_decisions
     from .printing import print_table
 
     for table in tables:
@@ -242,6 +243,9 @@ def _print(done: "Conversion", tables: "list[Proof]") -> None:
             (*COLUMNS, *(MASK_COLUMNS if masks else LABEL_COLUMNS)),
             [_cells(row, masks) for row in table.rows],
         )
+    for model in done.models:
+        title = f"{model.manifest.name}: against FP32 of the same format, part guard"
+        print_decisions(title, converted(model.manifest))
     for note in done.notes:
         print(f"note: {note}")
     for failed in done.failed:

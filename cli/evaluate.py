@@ -74,13 +74,19 @@ def run(
         Path | None,
         typer.Option(help="Bundle that draws lungs for the audit, where there are no masks."),
     ] = None,
+    reliability: Annotated[
+        Path | None,
+        typer.Option(help="Also draw a reliability diagram into this PNG: scores against truth."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure accuracy of every artifact on a data folder.
 
     Accuracy, sensitivity, specificity and AUC with 95 % intervals over patients, each artifact at
     its own threshold, and how many films it decides otherwise than FP32; for several findings
-    each on its own, for masks Dice, IoU and pixel figures at the films' own resolution. A
+    each on its own, for masks Dice, IoU and pixel figures at the films' own resolution. A second
+    table tells what each artifact decides otherwise than FP32 of its format, with McNemar's exact
+    test, what it lost, and how far its scores are from shares (expected calibration error). A
     pipeline is scored whole; films without lungs get no score and are counted. Patients that
     trained or tuned any member are refused. Exit code 0: done; 2: refused.
 
@@ -88,6 +94,7 @@ def run(
     Examples:
         clinicedge evaluate BUNDLE --data films/
         clinicedge evaluate BUNDLE --data kermany224 --part test --json
+        clinicedge evaluate BUNDLE --data films/ --reliability diagram.png
         clinicedge evaluate BUNDLE --data kermany224 --shortcut-audit --masks lungmasks
     """
     from ..profiles.evaluate import evaluate
@@ -103,11 +110,17 @@ def run(
         return
     with progress_bar() as progress:
         report = evaluate(opened, _folder(data), question, progress)
+    if reliability is not None:
+        from ..profiles.reliability_plot import draw_reliability
+
+        draw_reliability(report, reliability)
     if as_json:
         print_json(report)
     else:
         for one in report.parts:
             _print_part(report, one)
+        for note in report.notes:
+            print(f"note: {note}")
         for skipped in report.skipped:
             print(f"not evaluated: {skipped.artifact}: {skipped.reason}")
     if keep:
@@ -193,6 +206,7 @@ def _keep(bundle: "Bundle", report: "EvaluationReport") -> None:
 
 
 def _print_part(report: "EvaluationReport", part: "PartFigures") -> None:
+    from ._decisions import evaluated, print_decisions
     from .printing import print_table
 
     title = (
@@ -212,6 +226,7 @@ def _print_part(report: "EvaluationReport", part: "PartFigures") -> None:
     if part.masks:
         print_table(title, (*MASK_COLUMNS, flips), [_mask_row(row) for row in part.masks])
         print("Dice and IoU: mean over films with a mask; the other figures over all pixels.")
+    print_decisions("against FP32 of the same format, on films that both score", evaluated(part))
     for reason in part.not_measured:
         print(f"not measured: {reason}")
 

@@ -124,6 +124,7 @@ class _Work:
             reused=tuple(cache.reused),
             notes=(
                 *notes.of_films(self._steps.films),
+                *(notes.of_training(self._source) if self._steps.films.labelled else ()),
                 *(notes.of_temperatures(manifest) if self._options.temperature else ()),
                 *notes.of_acceptance(self._spec, manifest),
             ),

@@ -60,12 +60,16 @@ class FilmSet:
 
 @dataclass(frozen=True, eq=False)
 class ConversionFilms:
-    """Calibration films from train, thresholds from select, comparison on guard."""
+    """Calibration films from train, thresholds from select, comparison on guard.
+
+    `twice`: films of guard that are the very files of the others, under other patients.
+    """
 
     calibration: FilmSet
     select: FilmSet
     guard: FilmSet
     hygiene: tuple[DataHygiene, ...]
+    twice: int = 0
 
     @property
     def labelled(self) -> bool:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..profiles.datasets import DataFilm, Dataset, read_dataset, read_findings_dataset
+from ..profiles.film_identity import film_hashes
 from ..profiles.masks import MaskDataset, MaskFilm, read_mask, read_mask_dataset
-from ..profiles.splits import refuse_overlap
 from ..runtime.errors import DataError
 from ..runtime.figures import Part
 from ..runtime.film import Film
@@ -19,12 +19,14 @@ from ..runtime.images import read_film, resize
 from ..runtime.manifest import DataHygiene
 from ..runtime.spec import InputSpec, ModelSpec
 from .films import ConversionFilms, FilmSet
+from .hygiene import films_twice, refuse_overlaps, refuse_trained, with_films
 from .phantom_films import phantom_films
 
 if TYPE_CHECKING:
     from ..models.training.cropping import Crop
 
 CALIBRATION_SEED = "calibration-v1"
+PARTS: tuple[Part, ...] = ("train", "select", "guard")
 AnyDataset = Dataset | MaskDataset
 
 
@@ -67,15 +69,21 @@ def gather(spec: ModelSpec, wanted: Wanted) -> ConversionFilms:
         OverlapError: a patient is in two parts, or trained the weights and would judge them.
     """
     known = () if wanted.trained is None else (wanted.trained,)
+    for record in known:
+        refuse_overlaps(record)
     if wanted.data is None:
         return phantom_films(spec.input, wanted.calibration_films, known, wanted.cropped)
     dataset = _open(spec, wanted.data)
-    _refuse_overlaps(dataset)
-    _refuse_trained(dataset, wanted.trained)
-    parts: tuple[Part, ...] = ("train", "select", "guard")
-    made = {p: _part(spec, dataset, p, wanted) for p in parts}
-    hygiene = tuple(dict.fromkeys((*known, dataset.hygiene_record())))
-    return ConversionFilms(made["train"], made["select"], made["guard"], hygiene)
+    refuse_overlaps(dataset.hygiene_record())
+    refuse_trained(dataset, wanted.trained)
+    chosen = {part: _chosen(spec, dataset, part, wanted) for part in PARTS}
+    made = {p: _read(spec, (dataset.name, p), films, wanted) for p, films in chosen.items()}
+    read = {part: film_hashes(film.path for film in films) for part, films in chosen.items()}
+    record = dataset.hygiene_record()
+    hygiene = (*(other for other in known if other != record), with_films(record, read))
+    return ConversionFilms(
+        made["train"], made["select"], made["guard"], hygiene, twice=films_twice(read)
+    )
 
 
 def _open(spec: ModelSpec, data: Path) -> AnyDataset:
@@ -85,11 +93,17 @@ def _open(spec: ModelSpec, data: Path) -> AnyDataset:
     return (read_findings_dataset if spec.task == "findings" else read_dataset)(data, labels)
 
 
-def _part(spec: ModelSpec, dataset: AnyDataset, part: Part, wanted: Wanted) -> FilmSet:
+def _chosen(spec: ModelSpec, dataset: AnyDataset, part: Part, wanted: Wanted) -> Sequence[Any]:
     films: Sequence[Any] = dataset.part(part).films
     if part == "train":
         films = draw_calibration(films, wanted.calibration_films)
     _refuse_too_few(spec, dataset.name, part, films)
+    return films
+
+
+def _read(spec: ModelSpec, name: tuple[str, Part], films: Sequence[Any], wanted: Wanted) -> FilmSet:
+    """`name`: of the data, and the part."""
+    data, part = name
     truth_of = _truth(spec)
     pixels, truth, patients = [], [], []
     for film in films:
@@ -103,11 +117,11 @@ def _part(spec: ModelSpec, dataset: AnyDataset, part: Part, wanted: Wanted) -> F
         patients.append(film.patient_key)
     if not pixels:
         raise DataError(
-            f"part '{part}' of {dataset.name}: lungs were found on none of {len(films)} films; "
+            f"part '{part}' of {data}: lungs were found on none of {len(films)} films; "
             "expected frontal chest films."
         )
     return FilmSet(
-        data=dataset.name,
+        data=data,
         part=part,
         pixels=np.stack(pixels),
         truth=np.stack(truth),
@@ -172,19 +186,3 @@ def draw_calibration(films: Sequence[F], count: int) -> tuple[F, ...]:
 def _rank(film: AnyFilm) -> str:
     text = f"{CALIBRATION_SEED}/{film.patient_key}/{film.path.name}"
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
-
-
-def _refuse_overlaps(dataset: AnyDataset) -> None:
-    parts = [(p.part, p.patient_keys.split()) for p in dataset.hygiene()]
-    for i, (one, keys) in enumerate(parts):
-        for other, other_keys in parts[i + 1 :]:
-            refuse_overlap(keys, other_keys, (f"part '{one}'", f"part '{other}'"))
-
-
-def _refuse_trained(dataset: AnyDataset, trained: DataHygiene | None) -> None:
-    """Thresholds and parity on films that the network learned by heart would flatter it."""
-    parts: tuple[Part, ...] = ("select", "guard")
-    for used in trained.parts if trained is not None else ():
-        for part in parts if used.part == "train" else ():
-            names = (f"the films of {dataset.name} for '{part}'", "those that trained the weights")
-            refuse_overlap(dataset.part(part).key_hashes(), used.patient_keys.split(), names)

@@ -7,6 +7,7 @@ from ..runtime.spec import ModelSpec
 from .acceptance_films import NEAR
 from .films import PHANTOMS, ConversionFilms
 from .label_judge import decided_labels, decided_scores
+from .source import Source
 
 # Reached by the acceptance films' scores, or a note says so.
 WANTED = (0.1, 0.9)
@@ -21,12 +22,28 @@ def of_films(films: ConversionFilms) -> tuple[str, ...]:
             f"calibrated and compared on {PHANTOMS}; thresholds were not set on data and "
             "accuracy was not measured. Give --data for both."
         )
+    if films.twice:
+        notes.append(
+            f"{films.twice} films of guard are the very files of calibration or select films, "
+            "listed under other patients."
+        )
     if films.left_out:
         notes.append(
             f"{films.left_out} films were left out: no lungs were found on them, so the device "
             "gives them no score."
         )
     return tuple(notes)
+
+
+def of_training(source: Source) -> tuple[str, ...]:
+    """Weights that do not say which patients trained them."""
+    if source.hygiene is not None:
+        return ()
+    return (
+        f"which patients trained {source.weights_file} is not recorded: where they are among the "
+        "films of select and guard, thresholds and accuracy are flattered, and nothing can refuse "
+        "them later.",
+    )
 
 
 def of_temperatures(manifest: Manifest) -> tuple[str, ...]:

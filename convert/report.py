@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..runtime.figures import Accuracy, Figure, MaskAccuracy
+from ..runtime.figures import Accuracy, Figure, Flips, MaskAccuracy, Reliability
+from ..runtime.guarding import PairedLoss
 from ..runtime.manifest import Artifact, Manifest, Threshold
 from ..runtime.spec import Task
 
@@ -14,7 +15,8 @@ class ProofRow:
     FP32, None without it; `label` the finding, "" where there is one decision a film.
 
     `tolerance` is the acceptance band of its raw scores on a device; the figures are of the
-    guard part at the artifact's own threshold, None where they were not measured.
+    guard part at the artifact's own threshold, None where they were not measured. `flips` and
+    `losses` are against FP32 of the same format there.
     """
 
     artifact: str
@@ -35,6 +37,9 @@ class ProofRow:
     auc: Figure | None
     masks: MaskAccuracy | None = None
     label: str = ""
+    flips: Flips | None = None
+    losses: tuple[PairedLoss, ...] = ()
+    reliability: Reliability | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,7 @@ def _row(
     films = manifest.acceptance.films if manifest.acceptance else ()
     bands = [e.tolerance for f in films for e in f.expected if e.artifact == artifact.id]
     parity = artifact.parity
+    guarded = artifact.guard.losses if artifact.guard else ()
     return ProofRow(
         artifact=artifact.id,
         bytes=artifact.bytes,
@@ -106,4 +112,7 @@ def _row(
         auc=seen.auc if seen else None,
         masks=artifact.masks[0] if artifact.masks else None,
         label=label,
+        flips=next((f for f in artifact.flips if f.label == label), None),
+        losses=tuple(loss for loss in guarded if loss.label == label),
+        reliability=next((r for r in artifact.reliability if r.label == label), None),
     )

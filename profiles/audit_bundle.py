@@ -13,9 +13,9 @@ from ..runtime.bundle import Bundle
 from ..runtime.cascade import Cascade
 from ..runtime.ensemble import Ensemble
 from ..runtime.errors import ArtifactError, DataError, NoLungsError
-from ..runtime.heat_maps import on_film
 from ..runtime.files import write_atomic
 from ..runtime.film import Film, FilmSource
+from ..runtime.heat_maps import on_film
 from ..runtime.images import read_film
 from ..runtime.lungs import crop
 from ..runtime.on_lungs import OnLungs
@@ -25,7 +25,7 @@ from ..runtime.predictor import Predictor
 from ..runtime.records import dump_bytes
 from .answers import answer_of, film_input, variants
 from .datasets import Dataset, read_dataset
-from .evaluate_parts import choose_parts
+from .evaluate_parts import choose_parts, refuse_used_films
 from .evaluation import Question, Ran, Wanted
 from .hiding import Pixels
 from .lung_masks import LungMasks
@@ -87,6 +87,7 @@ def audit_bundle(
     film_input(bundle)
     dataset = read_dataset(data, answer.labels)
     chosen = choose_parts(bundle, dataset, question)
+    refuse_used_films(bundle, chosen)
     names, _ = variants(bundle, question.artifacts)
     name = min(names, key=lambda n: (n != "onnx/fp32" and not question.artifacts, names.index(n)))
     predictor = bundle.predictor(precision=name, threads=question.threads)

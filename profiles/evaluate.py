@@ -6,7 +6,7 @@ opened at one format and precision after the other.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from ..runtime.records import dump_bytes
 from .answers import Answer, answer_of, film_input, variants
 from .evaluate_labels import part_figures, read_labels, score, targets
 from .evaluate_masks import mask_part, score_masks
-from .evaluate_parts import choose_parts
+from .evaluate_parts import choose_parts, refuse_used_films, unknown_training
 from .evaluation import ACCURACY_SCHEMA, EvaluationReport, PartFigures, Question, Ran
 from .film_store import Films, FilmStore, ResizedFilms
 from .machine import this_machine
@@ -37,6 +37,7 @@ class _Work:
     answer: Answer
     question: Question
     progress: Progress
+    notes: list[str] = field(default_factory=list)
 
 
 def evaluate(
@@ -71,6 +72,7 @@ def evaluate(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         parts=parts,
         skipped=tuple(skipped),
+        notes=tuple(dict.fromkeys(work.notes)),
     )
 
 
@@ -80,6 +82,7 @@ _Result = tuple[str, int, tuple[PartFigures, ...], list[Skipped]]
 def _labels(work: _Work, root: Path) -> _Result:
     data = read_labels(work.answer, root)
     chosen = choose_parts(work.bundle, data, work.question)
+    work.notes.extend(refuse_used_films(work.bundle, chosen) + unknown_training(work.bundle))
     films = tuple(dict.fromkeys(f for part in chosen.values() for f in part.films))
     known = targets(work.answer, films, chosen)
     read = _films(work, [f.path for f in films])
@@ -91,6 +94,7 @@ def _labels(work: _Work, root: Path) -> _Result:
 def _masks(work: _Work, root: Path) -> _Result:
     data = read_mask_dataset(root)
     chosen = choose_parts(work.bundle, data, work.question)
+    work.notes.extend(refuse_used_films(work.bundle, chosen) + unknown_training(work.bundle))
     films = tuple(dict.fromkeys(f for part in chosen.values() for f in part.films))
     spec = film_input(work.bundle)
     read = FilmStore([f.path for f in films], spec.dicom.voi if spec else "file")
@@ -125,6 +129,7 @@ def _each(
             # A pipeline's variant is the wish; each member has its own recipe for it.
             shown = report.artifact if work.bundle.manifest.kind == "model" else name
             session = report.session
+            work.notes.extend(f"{shown}: {note}" for note in session.notes)
             ran = Ran(shown, report.artifact_sha256, session.engine_version, session.compute)
             scored.append(ask(predictor, ran))
         except (EngineError, BundleError) as err:

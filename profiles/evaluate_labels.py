@@ -15,14 +15,25 @@ from ..runtime.errors import (
     TensorError,
 )
 from ..runtime.film import Film
+from ..runtime.guarding import PairedLoss
 from ..runtime.predictions import CascadeResult, Classification, Findings, Prediction
 from ..runtime.predictor import Predictor
 from .answers import Answer
+from .calibration import calibration_error, reliability_bins
 from .datasets import DataFilm, Dataset, read_dataset, read_findings_dataset
-from .evaluation import ArtifactFigures, PartFigures, Ran, Wanted, reference_of
+from .evaluation import (
+    Against,
+    ArtifactFigures,
+    PartFigures,
+    Ran,
+    Wanted,
+    fp32_of,
+    reference_of,
+)
 from .film_store import Films
 from .measure import Progress
 from .metrics import bootstrap_ratio, bootstrap_share, evaluate_binary
+from .paired import Decided, Known, count_changes, label_losses
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -167,7 +178,7 @@ def part_figures(name: Wanted, known: Targets, scored: Sequence[Scores]) -> Part
             missing.append(why)
             continue
         for one in scored:
-            row = _row((one, reference), known, column, mask)
+            row = _row((one, reference, fp32_of(one, scored)), known, column, mask)
             if row is None:
                 missing.append(f"{label}: {one.ran.artifact} gave too few films a score for it")
             else:
@@ -198,16 +209,18 @@ def _one_class(label: str, truth: Bools) -> str:
 
 
 def _row(
-    pair: tuple[Scores, Scores], known: Targets, column: int, mask: Bools
+    trio: tuple[Scores, Scores, Scores | None], known: Targets, column: int, mask: Bools
 ) -> ArtifactFigures | None:
-    """One artifact against the reference; None where its scored films are of one class."""
-    one, reference = pair
+    """One artifact against the reference and the FP32 one of its format; None where its scored
+    films are of one class."""
+    one, reference, fp32 = trio
     label, threshold = known.labels[column], one.thresholds[column]
     values, truth = one.values[mask, column], known.truth[mask, column]
     patients = np.asarray(known.patients)[mask]
     seen = np.isfinite(values)
     if truth[seen].all() or not truth[seen].any():
         return None
+    shares = bool(((values[seen] >= 0) & (values[seen] <= 1)).all())
     called = seen & (values >= threshold)
     twice = 2 * (called & truth)[seen]
     wrong = (called ^ truth)[seen]
@@ -224,7 +237,23 @@ def _row(
         accuracy_with_no_score=None
         if seen.all()
         else bootstrap_share(seen & (called == truth), tuple(patients)),
+        against=None if fp32 is None else _against((one, fp32), known, column, mask),
+        ece=calibration_error(values[seen], truth[seen], patients[seen]) if shares else None,
+        bins=reliability_bins(values[seen], truth[seen]) if shares else (),
     )
+
+
+def _against(pair: tuple[Scores, Scores], known: Targets, column: int, mask: Bools) -> Against:
+    one, fp32 = pair
+    both = mask & np.isfinite(one.values[:, column]) & np.isfinite(fp32.values[:, column])
+    now, was = (Decided(s.values[both, column], s.thresholds[column]) for s in pair)
+    truth = known.truth[both, column]
+    found = count_changes(was, now, truth)
+    losses: tuple[PairedLoss, ...] = ()
+    if truth.any() and not truth.all():
+        patients = [p for p, inside in zip(known.patients, both, strict=True) if inside]
+        losses = label_losses(was, now, Known(truth, patients), known.labels[column])
+    return Against(fp32.ran.artifact, int(both.sum()), **vars(found), losses=losses)
 
 
 def _decisions(one: Scores, column: int, mask: Bools) -> NDArray[np.int64]:

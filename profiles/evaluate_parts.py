@@ -1,5 +1,6 @@
 """Which films an evaluation may read: parts of the split, without patients that were used."""
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 from ..runtime.bundle import Bundle
@@ -7,10 +8,13 @@ from ..runtime.errors import DataError, OverlapError
 from ..runtime.figures import Part
 from .datasets import Dataset
 from .evaluation import TEST_PARTS, USED_PARTS, Question, Wanted
+from .film_identity import refuse_copies
 from .masks import MaskDataset
 from .splits import find_overlap
 
 Data = TypeVar("Data", Dataset, MaskDataset)
+# What convert writes of weights without a card.
+UNKNOWN = "not recorded"
 _SHOWN = 5
 
 
@@ -41,6 +45,46 @@ def used_patients(bundle: Bundle) -> dict[Part, frozenset[str]]:
                 keys = frozenset(part.patient_keys.split())
                 used[part.part] = used.get(part.part, frozenset()) | keys
     return used
+
+
+def used_films(bundle: Bundle) -> frozenset[str]:
+    """Hashes of the films that conversion read, of a pipeline those of all its members."""
+    return frozenset(
+        name
+        for manifest in (bundle.manifest, *(model.manifest for _, model in bundle.models()))
+        for hygiene in manifest.data
+        for part in hygiene.parts
+        if part.part in USED_PARTS
+        for name in part.film_hashes.split()
+    )
+
+
+def refuse_used_films(bundle: Bundle, chosen: Mapping[Wanted, Data]) -> tuple[str, ...]:
+    """Stop where a part consists of films that the bundle has seen under other names; else
+    cautions about a few of them.
+
+    Raises:
+        OverlapError: more than a few are.
+        DamagedFilmError: a film cannot be read.
+    """
+    told: tuple[str, ...] = ()
+    seen = used_films(bundle)
+    for name, data in chosen.items():
+        names = (f"'{name}' of {data.name}", f"those that made '{bundle.manifest.name}'")
+        told += refuse_copies([film.path for film in data.films], seen, names)
+    return told
+
+
+def unknown_training(bundle: Bundle) -> tuple[str, ...]:
+    """A caution about models that do not say which patients trained them."""
+    papers = ((m.manifest.name, m.manifest.provenance) for _, m in bundle.models())
+    unknown = dict.fromkeys(n for n, p in papers if p is not None and p.training_data == UNKNOWN)
+    if not unknown:
+        return ()
+    return (
+        f"which patients trained {', '.join(unknown)} is not recorded: where they are among these, "
+        "the figures are inflated",
+    )
 
 
 def refuse_used_patients(bundle: Bundle, chosen: dict[Wanted, Data]) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar, get_args
 
-from ..runtime.figures import Figure, Part
+from ..runtime.figures import Figure, Part, ReliabilityBin
+from ..runtime.guarding import PairedLoss
 from .machine import Machine
 from .mask_metrics import MaskFigures
 from .measure import Skipped
@@ -51,6 +52,24 @@ class Ran:
 
 
 @dataclass(frozen=True)
+class Against:
+    """What an artifact decides otherwise than the FP32 one of its format, on films both scored.
+
+    `mended`, `spoilt` and `p` (McNemar's exact test) as in the manifest's `Flips`; `losses` of
+    sensitivity, specificity and AUC with paired intervals, () where scored films are of one label.
+    """
+
+    artifact: str
+    n_films: int
+    to_positive: int
+    to_negative: int
+    mended: int | None
+    spoilt: int | None
+    p: float | None
+    losses: tuple[PairedLoss, ...] = ()
+
+
+@dataclass(frozen=True)
 class ArtifactFigures:
     """One artifact on one part.
 
@@ -62,6 +81,8 @@ class ArtifactFigures:
         no_score: films without a score: no lungs found, outside the intended use, or the second
             stage of a cascade was not asked.
         accuracy_with_no_score: such films counted as wrong; None where there are none.
+        against: the FP32 artifact of the same format; None for itself or where it did not run.
+        ece: expected calibration error of the scores over `bins`.
     """
 
     artifact: str
@@ -76,6 +97,9 @@ class ArtifactFigures:
     f1: Figure | None = None
     no_score: int = 0
     accuracy_with_no_score: Figure | None = None
+    against: Against | None = None
+    ece: Figure | None = None
+    bins: tuple[ReliabilityBin, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,7 +145,10 @@ class PartFigures:
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """A bundle on a data folder, whose patients it never saw in training or tuning."""
+    """A bundle on a data folder, whose patients it never saw in training or tuning.
+
+    `notes`: what the opened artifacts said of themselves, a clinic's own threshold among it.
+    """
 
     schema: int
     model: str
@@ -133,6 +160,7 @@ class EvaluationReport:
     date: str
     parts: tuple[PartFigures, ...]
     skipped: tuple[Skipped, ...]
+    notes: tuple[str, ...] = ()
 
 
 class _HasRun(Protocol):
@@ -141,6 +169,13 @@ class _HasRun(Protocol):
 
 
 Scored = TypeVar("Scored", bound=_HasRun)
+
+
+def fp32_of(one: Scored, scored: Sequence[Scored]) -> Scored | None:
+    """The FP32 artifact of the same format, None where it is `one` itself or was not scored."""
+    wanted = f"{one.ran.artifact.partition('/')[0]}/fp32"
+    found = (s for s in scored if s.ran.artifact == wanted and s is not one)
+    return next(found, None)
 
 
 def reference_of(scored: Sequence[Scored]) -> Scored:

@@ -47,6 +47,17 @@ class Place:
     part: Part
 
 
+@dataclass(frozen=True)
+class Changes:
+    """Films decided otherwise; `mended`, `spoilt` and `p` as in `Flips`."""
+
+    to_positive: int
+    to_negative: int
+    mended: int | None
+    spoilt: int | None
+    p: float | None
+
+
 def label_losses(
     fp32: Decided, artifact: Decided, known: Known, label: str = "", budget: Budget = USUAL_BUDGET
 ) -> tuple[PairedLoss, PairedLoss, PairedLoss]:
@@ -159,6 +170,22 @@ def count_flips(fp32: Decided, artifact: Decided, truth: ArrayLike | None, place
     Raises:
         DataError: other lengths.
     """
+    found = count_changes(fp32, artifact, truth)
+    return Flips(
+        label=place.label,
+        data=place.data,
+        part=place.part,
+        n_films=len(fp32.scores),
+        to_positive=found.to_positive,
+        to_negative=found.to_negative,
+        mended=found.mended,
+        spoilt=found.spoilt,
+        p=found.p,
+    )
+
+
+def count_changes(fp32: Decided, artifact: Decided, truth: ArrayLike | None) -> Changes:
+    """The counts of `count_flips`; raises as it."""
     was, now = fp32.positive, artifact.positive
     if len(was) != len(now) or (truth is not None and np.size(truth) != len(was)):
         raise DataError(f"{len(was)} and {len(now)} scores; expected one of each a film.")
@@ -169,11 +196,7 @@ def count_flips(fp32: Decided, artifact: Decided, truth: ArrayLike | None, place
         right = now == np.asarray(truth, bool).reshape(-1)
         mended, spoilt = int((changed & right).sum()), int((changed & ~right).sum())
         p = mcnemar(mended, spoilt)
-    return Flips(
-        label=place.label,
-        data=place.data,
-        part=place.part,
-        n_films=len(was),
+    return Changes(
         to_positive=int((changed & now).sum()),
         to_negative=int((changed & was).sum()),
         mended=mended,

@@ -201,12 +201,17 @@ class Acceptance:
 
 @dataclass(frozen=True)
 class DataPart:
-    """One part of the split. `patient_keys`: space-separated hashes of the patient keys."""
+    """One part of the split. `patient_keys`: space-separated hashes of the patient keys.
+
+    `film_hashes`: likewise of the files that conversion read of it (10 digits of their SHA-256),
+    so that a copy of the data under another name is known again; "" where none were.
+    """
 
     part: Part
     n_films: int
     n_patients: int
     patient_keys: str
+    film_hashes: str = ""
 
 
 @dataclass(frozen=True)
