@@ -111,14 +111,15 @@ class Bundle:
         if self.folder.resolve().is_relative_to(folder.resolve()):
             raise SchemaError(f"{what}: its member '{member.name}' leads back to itself: a circle.")
         # The signature over the pipeline's manifest, which names the member's id, covers it.
-        found = read_bundle(folder)
-        if found.id != member.bundle_id:
+        file, data = _read(folder)
+        found = sha256_bytes(data)
+        if found != member.bundle_id:
             raise IntegrityError(
-                f"{what}: the bundle in {folder} is {found.id[:12]}…, the manifest names "
+                f"{what}: the bundle in {folder} is {found[:12]}…, the manifest names "
                 f"{member.bundle_id[:12]}…; the member was changed or exchanged. Restore it or "
                 "make the pipeline again."
             )
-        return found
+        return Bundle(folder, parse_manifest(data, str(file)), found)
 
     def models(self, depth: int = 1) -> "tuple[tuple[str, Bundle], ...]":
         """Every model bundle inside with its path, e.g. "first/lungs"; ("", itself) for a model.
@@ -277,6 +278,10 @@ def _read(path: str | Path) -> tuple[Path, bytes]:
     return file, file.read_bytes()
 
 
+# Fields of earlier versions that were never filled: bundles from then hold them as null.
+_RETIRED = ("temperature",)
+
+
 def parse_manifest(data: bytes, where: str) -> Manifest:
     """Read the bytes of a bundle.json.
 
@@ -294,6 +299,9 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
             f"{where}: schema {version!r}; this clinicedge reads schema {SCHEMA}. "
             "Update clinicedge, or convert the model again with this version."
         )
+    for name in _RETIRED:
+        if name in raw and raw[name] is None:
+            del raw[name]
     manifest = from_json(Manifest, raw, where)
     check_consistency(manifest, where)
     return manifest

@@ -88,6 +88,13 @@ def test_a_missing_and_an_unknown_field_are_named(handmade: Bundle) -> None:
         parse_manifest(edit(handmade, lambda raw: raw.update(colour=1)), "b")
 
 
+def test_a_field_of_earlier_versions_passes_where_it_is_empty(handmade: Bundle) -> None:
+    found = parse_manifest(edit(handmade, lambda raw: raw.update(temperature=None)), "b")
+    assert found == handmade.manifest
+    with pytest.raises(SchemaError, match="'temperature'"):
+        parse_manifest(edit(handmade, lambda raw: raw.update(temperature=1.5)), "b")
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", "../other/main.onnx", "a\\..\\b", ""])
 def test_a_path_that_leaves_the_bundle(handmade: Bundle, path: str) -> None:
     def change(raw: dict[str, Any]) -> None:
