@@ -1,5 +1,7 @@
 """`clinicedge predict`: score films with a bundle."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..runtime import Film, Prediction, Predictor
+    from ..runtime.explanations import MapRequest
 
 
 def run(
@@ -35,6 +38,21 @@ def run(
     ] = None,
     require_signed: REQUIRE_SIGNED = False,
     pin: PIN = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the heat map: grad-cam, eigen-cam, score-cam, rise, …; the bundle's own "
+            "without it. A wrong one is answered with what the bundle offers."
+        ),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option("--class", help="What the heat map is about; the answer's own without it."),
+    ] = None,
+    passes: Annotated[
+        int,
+        typer.Option(min=0, help="Bound on the runs of score-cam and rise. 0: the method's own."),
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Score films with a bundle, a model's or a pipeline's.
@@ -47,6 +65,7 @@ def run(
         clinicedge predict demo/mobilenet-0.5-160-on-lungs film.dcm
         clinicedge predict BUNDLE a.png b.jpg --precision int8 --json
         clinicedge predict BUNDLE film.png --explain map.png
+        clinicedge predict BUNDLE film.png --explain map.png --method grad-cam --class PNEUMONIA
         clinicedge predict bundles/segunet-256 leg.dcm --overlay outline.png
     """
     from ..profiles.devices import detect
@@ -56,11 +75,16 @@ def run(
     order = detect().profile.engine_order
     opened = load(bundle, asked_trust(require_signed, pin))
     predictor = opened.predictor(engine, precision, threads, order)
+    asked = _request(predictor, (method, label, passes), (explain, overlay))
     answers = []
     with progress_bar() as progress:
         for number, path in enumerate(film):
             progress(number, len(film), path.name)
-            drawn = (_map_path(explain, film, number), _map_path(overlay, film, number))
+            drawn = _Drawn(
+                explain=_map_path(explain, film, number),
+                overlay=_map_path(overlay, film, number),
+                request=replace(asked, progress=_views(progress, film, number)),
+            )
             answers.append(_answer(predictor, path, drawn))
     if as_json:
         films = [_as_json(answer) for answer in answers]
@@ -72,34 +96,65 @@ def run(
         raise typer.Exit(2)
 
 
-def _answer(
-    predictor: "Predictor", path: Path, drawn: tuple[Path | None, Path | None]
-) -> dict[str, Any]:
-    """The prediction, or the error where the film or a picture of it was refused.
+@dataclass(frozen=True)
+class _Drawn:
+    """What is drawn of a film, and where it goes."""
 
-    `drawn`: where the explanation and the overlay go.
-    """
+    explain: Path | None
+    overlay: Path | None
+    request: "MapRequest"
+
+
+def _request(
+    predictor: "Predictor",
+    asked: tuple[str | None, str | None, int],
+    pictures: tuple[Path | None, Path | None],
+) -> "MapRequest":
+    """The map that is asked for (method, class, passes); refused before any film is read."""
+    from ..runtime.explanations import MapRequest, check_request
+
+    request = MapRequest(*asked)
+    if not any(pictures):
+        if any(asked):
+            raise typer.BadParameter("--method, --class and --passes need --explain FILE.")
+    elif pictures[0] is not None or predictor.kind != "segmentation":
+        check_request(predictor, request)
+    return request
+
+
+def _views(progress: Any, films: list[Path], number: int) -> Callable[[int, int], None]:
+    """Moves the bar with the views of a film that a method asks the network about."""
+
+    def move(done: int, total: int) -> None:
+        progress(number * total + done, len(films) * total, f"{films[number].name}, views")
+
+    return move
+
+
+def _answer(predictor: "Predictor", path: Path, drawn: _Drawn) -> dict[str, Any]:
+    """The prediction, or the error where the film or a picture of it was refused."""
     from ..runtime import read_film
     from ..runtime.errors import ClinicEdgeError
 
-    explained, overlaid = drawn
     try:
         film = read_film(path, predictor.input.dicom.voi)
         answer: dict[str, Any] = {"file": str(path), "notes": film.source.notes}
         seen = answer["prediction"] = predictor.predict(film)
-        if explained is not None:
-            answer["explanation"] = _explain(predictor, film, explained)
-        if overlaid is not None:
-            answer["overlay"] = _overlay(predictor, film, seen, overlaid)
+        if drawn.explain is not None:
+            answer["explanation"] = _explain(predictor, film, drawn.explain, drawn.request)
+        if drawn.overlay is not None:
+            answer["overlay"] = _overlay(predictor, film, seen, (drawn.overlay, drawn.request))
     except ClinicEdgeError as err:
         return {"file": str(path), "error": {"kind": type(err).__name__, "message": str(err)}}
     return answer
 
 
-def _explain(predictor: "Predictor", film: "Film", path: Path) -> dict[str, Any]:
+def _explain(
+    predictor: "Predictor", film: "Film", path: Path, request: "MapRequest"
+) -> dict[str, Any]:
     from ..runtime.heat_maps import on_film, overlay
 
-    explanation = predictor.explain(film)
+    explanation = predictor.explain(film, request)
     _write_png(path, overlay(film, on_film(explanation, film, predictor.input)))
     return {
         "file": str(path),
@@ -108,17 +163,19 @@ def _explain(predictor: "Predictor", film: "Film", path: Path) -> dict[str, Any]
         "sign": explanation.sign,
         "note": explanation.note,
         "crop": explanation.crop,
+        "passes": explanation.passes,
     }
 
 
 def _overlay(
-    predictor: "Predictor", film: "Film", seen: "Prediction", path: Path
+    predictor: "Predictor", film: "Film", seen: "Prediction", wanted: tuple[Path, "MapRequest"]
 ) -> dict[str, Any]:
     from ..runtime import Segmentation
     from ..runtime.drawing import outline_overlay
 
+    path, request = wanted
     if not isinstance(seen, Segmentation):
-        return {"shows": "heat map", **_explain(predictor, film, path)}
+        return {"shows": "heat map", **_explain(predictor, film, path, request)}
     _write_png(path, outline_overlay(film, seen))
     return {"shows": "outlines", "file": str(path)}
 
@@ -183,7 +240,8 @@ def _row(answer: dict[str, Any]) -> tuple[str, ...]:
     seen = answer["prediction"]
     said = [words(seen), *answer["notes"]]
     if "explanation" in answer:
-        said.append(answer["explanation"]["note"] or "map in " + answer["explanation"]["file"])
+        told = answer["explanation"]
+        said.append(told["note"] or f"{told['method']} of {told['label']} in {told['file']}")
     if "overlay" in answer:
         said.append(f"{answer['overlay']['shows']} in {answer['overlay']['file']}")
     score, threshold = numbers(seen)
