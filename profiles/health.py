@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib import metadata
 
-from ..runtime.acceptance import check_acceptance
+from ..runtime.acceptance import Asked, check_acceptances, try_anew
 from ..runtime.bundle import Bundle, check_file
 from ..runtime.choices import Choice, read_choice, state_folder
 from ..runtime.engines import engines
@@ -58,6 +58,8 @@ class BundleHealth:
 
     Attributes:
         passed: nothing failed and something was checked.
+        usable: no file was changed, and of each model something passed; what failed is passed
+            over on this machine.
         not_made: parts of the bundle that later work adds and this one does not have.
         signed: by whom, as this device sees it.
     """
@@ -68,6 +70,7 @@ class BundleHealth:
     artifacts: tuple[ArtifactHealth, ...]
     not_made: tuple[str, ...]
     signed: SignedBy = NOT_LOOKED_AT
+    usable: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,22 +123,43 @@ def verify(bundle: Bundle, cache: bool = False) -> BundleHealth:
         models = bundle.models()
     except BundleError as err:
         row = ArtifactHealth("-", "-", "-", "changed", "not checked", str(err))
-        return _health(bundle, False, (row,))
-    rows = tuple(
-        replace(row, member=member) for member, model in models for row in _model(model, cache)
+        return _health(bundle, (row,), ())
+    if not cache:
+        try_anew([one for _, model in models for one in _asked(model)])
+    rows = tuple(replace(row, member=member) for member, model in models for row in _model(model))
+    return _health(bundle, rows, tuple(member for member, _ in models))
+
+
+def _health(
+    bundle: Bundle, rows: tuple[ArtifactHealth, ...], members: tuple[str, ...]
+) -> BundleHealth:
+    passed = {r.member for r in rows if r.acceptance == "passed"}
+    return BundleHealth(
+        model=bundle.manifest.name,
+        bundle_id=bundle.id,
+        passed=bool(passed) and not any(r.failed for r in rows),
+        artifacts=rows,
+        not_made=_not_made(bundle),
+        signed=bundle.signed,
+        usable=passed.issuperset(members) and bool(members) and all(r.files == "ok" for r in rows),
     )
-    passed = not any(r.failed for r in rows) and any(r.acceptance == "passed" for r in rows)
-    return _health(bundle, passed, rows)
 
 
-def _health(bundle: Bundle, passed: bool, rows: tuple[ArtifactHealth, ...]) -> BundleHealth:
-    name, not_made = bundle.manifest.name, _not_made(bundle)
-    return BundleHealth(name, bundle.id, passed, rows, not_made, bundle.signed)
-
-
-def _model(bundle: Bundle, cache: bool) -> Iterator[ArtifactHealth]:
+def _asked(bundle: Bundle) -> Iterator[Asked]:
+    """Every artifact of a model in every engine and compute precision."""
     for artifact in bundle.manifest.artifacts:
-        yield from _artifact(bundle, artifact, cache)
+        for name in _able(artifact):
+            for compute in artifact.computes:
+                yield Asked(bundle, artifact.id, compute, name)
+
+
+def _able(artifact: Artifact) -> list[str]:
+    return [name for name, engine in engines().items() if artifact.format in engine.formats]
+
+
+def _model(bundle: Bundle) -> Iterator[ArtifactHealth]:
+    for artifact in bundle.manifest.artifacts:
+        yield from _artifact(bundle, artifact)
     if bundle.manifest.sbom is not None:
         try:
             check_file(bundle.folder, bundle.manifest.sbom, f"SBOM of '{bundle.manifest.name}'")
@@ -146,7 +170,7 @@ def _model(bundle: Bundle, cache: bool) -> Iterator[ArtifactHealth]:
 def _not_made(bundle: Bundle) -> tuple[str, ...]:
     manifest = bundle.manifest
     made = {
-        "signature": bundle.signed.state != "unsigned",
+        "signature": bundle.signed.state not in ("unsigned", "not looked at"),
         "guard": manifest.guard is not None,
         "temperature": bool(manifest.temperatures),
         "sbom": manifest.sbom is not None or bool(manifest.members),
@@ -154,35 +178,29 @@ def _not_made(bundle: Bundle) -> tuple[str, ...]:
     return tuple(part for part, there in made.items() if not there)
 
 
-def _artifact(bundle: Bundle, artifact: Artifact, cache: bool) -> list[ArtifactHealth]:
+def _artifact(bundle: Bundle, artifact: Artifact) -> list[ArtifactHealth]:
     try:
         bundle.check(artifact.id)
     except ClinicEdgeError as err:
         return [ArtifactHealth(artifact.id, "-", "-", "changed", "not checked", str(err))]
-    able = [name for name, e in engines().items() if artifact.format in e.formats]
     return [
-        _acceptance(bundle, artifact, name, compute, cache)
-        for name in able
+        _acceptance(Asked(bundle, artifact.id, compute, name))
+        for name in _able(artifact)
         for compute in artifact.computes
     ]
 
 
-def _acceptance(
-    bundle: Bundle, artifact: Artifact, engine: str, compute: str, cache: bool
-) -> ArtifactHealth:
-    if engines()[engine].version() is None:
+def _acceptance(asked: Asked) -> ArtifactHealth:
+    if engines()[asked.engine].version() is None:
         verdict, detail = "not checked", "engine not installed"
     else:
-        verdict, detail = _accept(bundle, artifact, engine, compute, cache)
-    return ArtifactHealth(artifact.id, engine, compute, "ok", verdict, detail)
+        verdict, detail = _accept(asked)
+    return ArtifactHealth(asked.artifact, asked.engine, asked.compute, "ok", verdict, detail)
 
 
-def _accept(
-    bundle: Bundle, artifact: Artifact, engine: str, compute: str, cache: bool
-) -> tuple[str, str]:
-    known = next(c for c in artifact.computes if c == compute)
+def _accept(asked: Asked) -> tuple[str, str]:
     try:
-        result = check_acceptance(bundle, artifact.id, known, engine, cache=cache)
+        result = check_acceptances((asked,))[0]
     except ClinicEdgeError as err:
         return "failed", str(err)
     return ("passed" if result.passed else "failed"), result.explain()

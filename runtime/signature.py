@@ -112,12 +112,14 @@ def parse_signature(data: bytes, where: str) -> Signature:
         and len(key) == KEY_BYTES
         and len(signed) == SIGNATURE_BYTES
         and found.key_id == PublicKey(key).id
+        and dump_bytes(found) == data
     )
     if not right:
         raise SignatureError(
             f"{where}: schema {found.schema}, {len(key)} bytes of public key, {len(signed)} of "
             f"signature, key id {found.key_id[:12]!r}…; expected schema {SIGNATURE_SCHEMA}, "
-            f"{KEY_BYTES}, {SIGNATURE_BYTES} and the SHA-256 of the key. {again}"
+            f"{KEY_BYTES}, {SIGNATURE_BYTES}, the SHA-256 of the key, and the form in which "
+            f"`clinicedge bundle sign` writes. {again}"
         )
     return found
 
