@@ -23,6 +23,7 @@ VERBS = {
     "tune": "Measure the artifacts of a bundle on this machine and remember the best choice.",
     "profile": "Measure size, latency and memory of every artifact on this machine.",
     "evaluate": "Measure accuracy of every artifact on a data folder.",
+    "explain-report": "Compare methods of explanation on films, with figures and pictures.",
     "threshold": "Show, set or clear this device's own threshold of an artifact.",
     "serve": "Serve a bundle to the clinic's tablets.",
     "bundle": "Pack, unpack, sign, show and compare bundles.",
@@ -57,7 +58,7 @@ def _app(words: list[str]) -> typer.Typer:
     for verb, line in VERBS.items():
         run: Callable[..., Any] = _stub
         if verb == asked:
-            module = importlib.import_module(f".{verb}", __name__)
+            module = importlib.import_module(f".{verb.replace('-', '_')}", __name__)
             if inner := getattr(module, "app", None):
                 app.add_typer(inner, name=verb, short_help=line)
                 continue

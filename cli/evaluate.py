@@ -103,13 +103,13 @@ def run(
     from .printing import print_json, progress_bar
 
     opened = load(bundle)
-    question = Question(_parts(part), tuple(artifact or ()), threads)
+    question = Question(wanted_parts(part), tuple(artifact or ()), threads)
     if shortcut_audit:
-        audited = _audit(opened, _folder(data), question, (masks, lungs), keep)
+        audited = _audit(opened, data_folder(data), question, (masks, lungs), keep)
         print_json(audited) if as_json else _print_audit(audited)
         return
     with progress_bar() as progress:
-        report = evaluate(opened, _folder(data), question, progress)
+        report = evaluate(opened, data_folder(data), question, progress)
     if reliability is not None:
         from ..profiles.reliability_plot import draw_reliability
 
@@ -143,7 +143,7 @@ def _audit(
     masks, lungs = sources
     found: LungMasks
     if masks is not None:
-        found = TrueLungs(_folder(masks))
+        found = TrueLungs(data_folder(masks))
     else:
         found = FoundLungs(load(lungs)) if lungs is not None else own_lungs(bundle)
     with progress_bar() as progress:
@@ -177,7 +177,12 @@ def _print_audit(report: "AuditReport") -> None:
     print(f"lungs: {report.lungs}; hidden behind {report.fill}; {report.how}.")
 
 
-def _parts(asked: list[str] | None) -> "tuple[Wanted, ...]":
+def wanted_parts(asked: list[str] | None) -> "tuple[Wanted, ...]":
+    """Parts of the split by name.
+
+    Raises:
+        typer.BadParameter: there is none of that name.
+    """
     from ..profiles.evaluation import WANTED
 
     known = {str(name): name for name in WANTED}
@@ -187,7 +192,8 @@ def _parts(asked: list[str] | None) -> "tuple[Wanted, ...]":
     return tuple(known[name] for name in asked or ())
 
 
-def _folder(data: Path) -> Path:
+def data_folder(data: Path) -> Path:
+    """The folder, or the one of that name in CLINICEDGE_DATA."""
     root = os.environ.get("CLINICEDGE_DATA")
     if not data.exists() and root and (Path(root) / data).is_dir():
         return Path(root) / data
