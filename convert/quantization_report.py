@@ -1,0 +1,196 @@
+"""Which layer of an INT8 artifact loses what: records, a page and a picture for the engineer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..runtime.figures import Part
+from ..runtime.files import write_atomic
+from ..runtime.manifest import Artifact, FloatLayer, Format
+from ..runtime.records import dump_bytes
+from ..runtime.spec import ModelSpec
+from .films import FilmSet
+from .float_tail import why as why_tail
+from .guard.driver import Layer, driver_for, few_films
+from .isolated import call
+from .recipes import Export, Recipe
+
+if TYPE_CHECKING:
+    from .steps import Steps
+
+SCHEMA = 1
+# Signal and noise are sums over films and positions; more films move them little.
+FILMS = 16
+FOLDER = "report"
+NAME = "quantization"
+
+
+@dataclass(frozen=True)
+class LayerLoss:
+    """One layer, INT8 against FP32 of the same format on the same films.
+
+    Attributes:
+        snr_db: signal-to-noise ratio of its output, all noise of the layers before it included;
+            None where the outputs could not be matched.
+        noise_added: noise power over signal power at its output less the most at its inputs;
+            what this layer itself loses. Below 0 where it smooths noise away.
+        share: of the network's multiply-adds, 0..1.
+        weight_bytes: of its constants in float32.
+        in_float: it was not quantized.
+        why: it was not, "" where it was.
+    """
+
+    name: str
+    operation: str
+    snr_db: float | None
+    noise_added: float | None
+    share: float
+    weight_bytes: int
+    in_float: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class QuantizationReport:
+    """All layers of one INT8 artifact, as they run.
+
+    Attributes:
+        method: how ranges came from the calibration films.
+        data, part, n_films: where the losses were measured.
+        float_share: of the multiply-adds that stayed in float, 0..1.
+    """
+
+    schema: int
+    model: str
+    version: str
+    artifact: str
+    artifact_sha256: str
+    format: Format
+    recipe: str
+    method: str
+    safe_on: tuple[str, ...]
+    data: str
+    part: Part
+    n_films: int
+    bytes: int
+    float_share: float
+    layers: tuple[LayerLoss, ...]
+
+    def worst(self, count: int) -> tuple[LayerLoss, ...]:
+        """The layers that add most noise, first the most."""
+        known = [layer for layer in self.layers if layer.noise_added is not None]
+        return tuple(sorted(known, key=lambda x: -(x.noise_added or 0.0))[:count])
+
+
+def explained(
+    steps: "Steps", recipe: Recipe, artifact: Artifact, int8: Export
+) -> QuantizationReport:
+    """The report of one artifact of a conversion, from its cache or made.
+
+    Raises:
+        ConversionError: a file could not be read or run.
+    """
+    start = Recipe("tflite" if recipe.format == "tflite" else "onnx", "fp32")
+    films = steps.films.calibration
+    key = steps.key("explain", recipe, artifact, films.sha256, SCHEMA, FILMS)
+
+    def work() -> QuantizationReport:
+        return explain(steps.spec, artifact, (steps.export(start), int8), films)
+
+    return steps.cache.record(f"explain {recipe.artifact_id}", key, QuantizationReport, work)
+
+
+def explain(
+    spec: ModelSpec, artifact: Artifact, exports: tuple[Export, Export], films: FilmSet
+) -> QuantizationReport:
+    """Run both networks on some films and compare them layer by layer.
+
+    Args:
+        exports: the file that INT8 started from (TFLite's own, else the ONNX file), and INT8.
+        films: the calibration films; 16 of them are used.
+
+    Raises:
+        ConversionError: a file could not be read or run.
+    """
+    fp32, int8 = exports
+    driver = driver_for(artifact.format)
+    seen = few_films(films, FILMS)
+    layers = call(driver.layers, fp32, spec)
+    noise = call(driver.noise, fp32, int8, spec, seen)
+    losses = layer_losses(layers, noise, artifact.float_layers, why_tail(spec))
+    return QuantizationReport(
+        schema=SCHEMA,
+        model=spec.name,
+        version=spec.version,
+        artifact=artifact.id,
+        artifact_sha256=artifact.sha256,
+        format=artifact.format,
+        recipe=artifact.recipe,
+        method=artifact.calibration.method if artifact.calibration else "none",
+        safe_on=artifact.safe_on,
+        data=seen.data,
+        part=seen.part,
+        n_films=len(seen),
+        bytes=artifact.bytes,
+        float_share=sum(x.share for x in losses if x.in_float),
+        layers=losses,
+    )
+
+
+def layer_losses(
+    layers: tuple[Layer, ...],
+    noise: Mapping[str, float],
+    left: tuple[FloatLayer, ...],
+    tail: str,
+) -> tuple[LayerLoss, ...]:
+    """Each layer with its share of the work and of the noise.
+
+    Args:
+        noise: SNR in dB by layer's name.
+        left: what the manifest says stayed in float.
+        tail: why the layers at the network's end did.
+    """
+    total = sum(layer.multiply_adds for layer in layers) or 1
+    reasons = {x.name: x.why for x in left}
+    power = {name: 10.0 ** (-db / 10) for name, db in noise.items()}
+    found = []
+    for layer in layers:
+        why = reasons.get(layer.name, tail if layer.tail else "")
+        known = layer.name in power
+        before = max((power.get(name, 0.0) for name in layer.inputs), default=0.0)
+        found.append(
+            LayerLoss(
+                name=layer.name,
+                operation=layer.operation,
+                snr_db=noise[layer.name] if known else None,
+                noise_added=power[layer.name] - before if known else None,
+                share=layer.multiply_adds / total,
+                weight_bytes=layer.weight_bytes,
+                in_float=bool(why),
+                why=why,
+            )
+        )
+    return tuple(found)
+
+
+def write_reports(reports: tuple[QuantizationReport, ...], folder: Path) -> tuple[Path, ...]:
+    """Beside the bundle's manifest: measurements/HASH-quantization.json of each artifact, and in
+    report/ one page of all with its pictures.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    from .quantization_page import page
+    from .quantization_picture import picture
+
+    pictures = {r.artifact: picture(r) for r in reports}
+    files = {
+        folder / "measurements" / f"{r.artifact_sha256}-{NAME}.json": dump_bytes(r) for r in reports
+    }
+    for artifact, data in pictures.items():
+        files[folder / FOLDER / f"{NAME}-{artifact.replace('/', '-')}.png"] = data
+    files[folder / FOLDER / f"{NAME}.html"] = page(reports, pictures).encode("utf-8")
+    for path, data in files.items():
+        write_atomic(path, data)
+    return tuple(files)

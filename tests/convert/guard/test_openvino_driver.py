@@ -1,0 +1,56 @@
+"""OpenVINO's driver on the network whose static INT8 falls to chance."""
+
+import pytest
+from dead_units import SPEC
+
+from clinicedge.convert.films import FilmSet
+from clinicedge.convert.guard import openvino_driver as driver
+from clinicedge.convert.guard.driver import PROCESSORS, Layer, Quantization
+from clinicedge.convert.isolated import call
+from clinicedge.convert.recipes import Export
+from clinicedge.runtime.errors import ConversionError
+
+PLAIN = Quantization("int8-static", driver.METHODS[0])
+
+
+@pytest.fixture(scope="module")
+def layers(dead_onnx: Export) -> tuple[Layer, ...]:
+    return call(driver.layers, dead_onnx, SPEC)
+
+
+@pytest.fixture(scope="module")
+def plain(dead_onnx: Export, calibration: FilmSet) -> Export:
+    return call(driver.quantize, dead_onnx, SPEC, calibration, PLAIN)
+
+
+def test_layers_know_their_work(layers: tuple[Layer, ...]) -> None:
+    convolution, *_, middle, last = layers
+    assert convolution.operation == "Convolution"
+    assert convolution.multiply_adds == 16 * 16 * 8 * 5 * 5
+    assert convolution.inputs == ()
+    assert (middle.operation, middle.multiply_adds) == ("MatMul", 48 * 16)
+    assert last.tail
+    assert last.inputs == (middle.name,)
+    assert len({layer.name for layer in layers}) == len(layers)
+
+
+def test_a_layer_left_in_float_loses_less(
+    dead_onnx: Export, layers: tuple[Layer, ...], plain: Export, calibration: FilmSet
+) -> None:
+    middle = layers[-2].name
+    settings = Quantization("int8-static", "minmax", (middle,))
+    kept = call(driver.quantize, dead_onnx, SPEC, calibration, settings)
+    before, after = (call(driver.noise, dead_onnx, m, SPEC, calibration) for m in (plain, kept))
+    assert set(before) == {layer.name for layer in layers}
+    assert after[middle] > before[middle] + 3
+    assert sum(len(d) for _, d in kept.files) > sum(len(d) for _, d in plain.files)
+
+
+def test_what_it_cannot_do_is_refused(dead_onnx: Export, calibration: FilmSet) -> None:
+    with pytest.raises(ConversionError, match="at run time for matrices alone"):
+        driver.words(Quantization("int8-dynamic", "minmax"))
+    settings = Quantization("int8-static", "minmax", ("nowhere",))
+    with pytest.raises(ConversionError, match="no layer 'nowhere'"):
+        call(driver.quantize, dead_onnx, SPEC, calibration, settings)
+    assert driver.safe_on(PLAIN) == PROCESSORS
+    assert "7-bit weights" in driver.words(PLAIN)
