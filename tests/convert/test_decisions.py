@@ -1,0 +1,194 @@
+"""What the judges say of an artifact against FP32, on networks whose answers one can work out."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_bundles as tiny
+
+from clinicedge.convert import label_judge, mask_judge
+from clinicedge.convert.films import ConversionFilms, FilmSet
+from clinicedge.convert.judging import judge_for
+from clinicedge.convert.parity import Comparison
+from clinicedge.convert.recipes import Export
+from clinicedge.convert.running import Runnable
+from clinicedge.convert.source import OnnxFile, Source
+from clinicedge.profiles.calibration import fit_temperature
+from clinicedge.runtime import Bundle
+from clinicedge.runtime.figures import Part
+from clinicedge.runtime.recorded_values import logit
+from clinicedge.runtime.spec import ModelSpec, WeightsSource
+
+N = 40
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starting a child takes longer than these networks."""
+
+    def here(function: Callable[..., Any], *args: Any) -> Any:
+        return function(*args)
+
+    monkeypatch.setattr(label_judge, "call", here)
+    monkeypatch.setattr(mask_judge, "call", here)
+
+
+def spec_of(bundle: Bundle) -> ModelSpec:
+    m = bundle.manifest
+    assert m.input is not None
+    weights = WeightsSource("none", "Apache-2.0", "")
+    return ModelSpec(
+        m.name, m.version, m.task, m.licence, m.intended_use, m.input, m.outputs, None, weights
+    )
+
+
+def runnable_of(bundle: Bundle, artifact: str = "onnx/fp32") -> Runnable:
+    graph = bundle.manifest.artifacts[0].graphs[0]
+    data = (bundle.folder / graph.files[0].path).read_bytes()
+    if artifact != "onnx/fp32":
+        graph = replace(graph, precision="fp16")
+    return Runnable(artifact, "onnx", "f32", graph, Export((("main.onnx", data),), graph.binding))
+
+
+def source_of(bundle: Bundle) -> Source:
+    data = (bundle.folder / "artifacts/onnx/fp32/main.onnx").read_bytes()
+    return Source(spec_of(bundle), OnnxFile(data), "tiny.onnx", "0" * 64, "", "")
+
+
+def films(spec: ModelSpec, part: Part, truth: np.ndarray | None) -> FilmSet:
+    """Plain films from black to white, a patient each; `truth` (N,), (N, K) or masks."""
+    levels = np.linspace(0, 255, N).round().astype(np.uint8)
+    pixels = np.repeat(levels, spec.input.height * spec.input.width)
+    pixels = pixels.reshape(N, spec.input.height, spec.input.width)
+    return FilmSet("plain", part, pixels, truth, tuple(f"p{i}" for i in range(N)), spec.input)
+
+
+def both(spec: ModelSpec, truth: np.ndarray | None) -> ConversionFilms:
+    parts: tuple[Part, ...] = ("train", "select", "guard")
+    return ConversionFilms(*(films(spec, part, truth) for part in parts), ())
+
+
+def noisy(at: int) -> np.ndarray:
+    """True from film `at` on, but for two films beside it, so that no threshold is right."""
+    truth = np.arange(N) >= at
+    truth[[at - 3, at + 3]] = truth[[at + 3, at - 3]]
+    return truth
+
+
+@pytest.fixture
+def tiny_pair(tmp_path: Path) -> tuple[Bundle, Bundle]:
+    """FP32, and what another rounding made of it: steeper and shifted."""
+    fp32 = tiny.binary(tmp_path / "a")
+    other = tiny.binary(tmp_path / "b", net=tiny.Scores(slopes=(-2, 2), offsets=(0.0, 0.5)))
+    return fp32, other
+
+
+def compared(pair: tuple[Bundle, Bundle], truth: np.ndarray | None, **more: bool) -> Comparison:
+    fp32, other = pair
+    spec = spec_of(fp32)
+    judge = judge_for(source_of(fp32), both(spec, truth), fp32.folder, **more)
+    return judge.compare(runnable_of(other, "onnx/fp16"), runnable_of(fp32))
+
+
+def test_thresholds_are_bound_and_decisions_kept(tiny_pair: tuple[Bundle, Bundle]) -> None:
+    found = compared(tiny_pair, noisy(20))
+    sha256 = tiny_pair[1].manifest.artifacts[0].sha256
+    assert [t.artifact_sha256 for t in found.thresholds] == [sha256]
+    # Another scale, but a threshold of its own: the same films are positive.
+    (flips,) = found.flips
+    assert (flips.label, flips.to_positive, flips.to_negative, flips.p) == ("", 0, 0, 1.0)
+    assert {loss.figure: loss.value for loss in found.losses} == {
+        "sensitivity": 0.0,
+        "specificity": 0.0,
+        "auc": pytest.approx(0.0, abs=1e-9),
+    }
+    assert found.losses[0].allowed == 2 / 20
+    (score,) = found.reliability
+    assert score.unscaled is None
+    assert sum(b.n_films for b in score.bins) == N
+
+
+def test_fp32_itself_is_compared_with_nothing(tiny_pair: tuple[Bundle, Bundle]) -> None:
+    fp32 = tiny_pair[0]
+    judge = judge_for(source_of(fp32), both(spec_of(fp32), noisy(20)), fp32.folder)
+    found = judge.compare(runnable_of(fp32))
+    assert (found.flips, found.losses) == ((), ())
+    assert found.reliability
+
+
+def test_a_network_that_fell_to_chance_shows_its_loss(tmp_path: Path) -> None:
+    pair = tiny.binary(tmp_path / "a"), tiny.binary(tmp_path / "b", net=tiny.Scores(slopes=(3, -3)))
+    found = compared(pair, noisy(20))
+    lost = {loss.figure: loss for loss in found.losses}
+    assert lost["auc"].value > 0.9
+    assert lost["auc"].low > lost["auc"].allowed
+    (flips,) = found.flips
+    assert flips.spoilt is not None
+    assert flips.mended is not None
+    assert flips.spoilt > flips.mended
+    assert flips.p is not None
+    assert flips.p < 0.01
+
+
+def test_a_temperature_is_fitted_per_artifact_before_its_threshold(
+    tiny_pair: tuple[Bundle, Bundle],
+) -> None:
+    truth = noisy(20)
+    plain, scaled = compared(tiny_pair, truth), compared(tiny_pair, truth, temperature=True)
+    (fitted,) = scaled.temperatures
+    assert plain.temperatures == ()
+    brightness = np.linspace(0, 255, N).round() / 127.5 - 1
+    assert fitted.value == pytest.approx(fit_temperature(4 * brightness + 0.5, truth), rel=1e-3)
+    assert (fitted.artifact, fitted.label) == ("onnx/fp16", "PNEUMONIA")
+    before, after = (logit(c.thresholds[0].value) for c in (plain, scaled))
+    assert after == pytest.approx(before / fitted.value, abs=0.1 / fitted.value)
+    (score,) = scaled.reliability
+    assert score.unscaled == plain.reliability[0].ece
+    assert score.ece.value <= score.unscaled.value
+    assert scaled.flips == plain.flips
+    assert scaled.accuracy[0].sensitivity == plain.accuracy[0].sensitivity
+
+
+def test_without_labels_the_share_decided_otherwise_is_the_loss(
+    tiny_pair: tuple[Bundle, Bundle],
+) -> None:
+    found = compared(tiny_pair, None, temperature=True)
+    (loss,) = found.losses
+    (flips,) = found.flips
+    assert (loss.figure, loss.allowed) == ("agreement", 2 / N)
+    # Neither threshold is set on data; the other network crosses 0.5 earlier.
+    assert flips.to_positive == round(loss.value * N) > 0
+    assert (flips.mended, flips.spoilt, flips.p) == (None, None, None)
+    assert (found.temperatures, found.reliability) == ((), ())
+
+
+def test_findings_have_an_entry_each(tmp_path: Path) -> None:
+    fp32 = tiny.findings(tmp_path / "a")
+    net = tiny.Scores(("BACTERIAL", "VIRAL"), (3.0, -5.0), (0.2, 0.0), (0.5, 0.5))
+    other = tiny.findings(tmp_path / "b", net=net)
+    truth = np.stack([noisy(20), np.zeros(N, bool)], axis=1)
+    found = compared((fp32, other), truth, temperature=True)
+    assert [f.label for f in found.flips] == ["BACTERIAL", "VIRAL"]
+    assert [(loss.figure, loss.label) for loss in found.losses] == [
+        ("sensitivity", "BACTERIAL"),
+        ("specificity", "BACTERIAL"),
+        ("auc", "BACTERIAL"),
+        ("agreement", "VIRAL"),
+    ]
+    assert [t.label for t in found.temperatures] == ["BACTERIAL"]
+    assert [r.label for r in found.reliability] == ["BACTERIAL"]
+
+
+def test_masks_lose_dice_or_agreement(tmp_path: Path) -> None:
+    fp32 = tiny.masks(tmp_path / "a")
+    spec = spec_of(fp32)
+    truth = np.where(films(spec, "guard", None).pixels > 140, 255, 0).astype(np.uint8)
+    same = compared((fp32, fp32), truth)
+    (loss,) = same.losses
+    assert (loss.figure, loss.value, loss.allowed) == ("dice", 0.0, 0.005)
+    (loss,) = compared((fp32, fp32), None).losses
+    assert (loss.figure, loss.value) == ("agreement", 0.0)
+    assert same.thresholds[0].artifact_sha256 == fp32.manifest.artifacts[0].sha256
