@@ -11,7 +11,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # The browser of the page test; everything else comes with pip.
 SYSTEM_PACKAGES := make python3-venv chromium
 
-.PHONY: help demo test test-slow check docs bench convert-demo system-deps clean
+.PHONY: help demo test test-slow test-arm arm-deps check docs bench convert-demo system-deps clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -25,6 +25,9 @@ test: $(DEV_VENV)/.installed ## install what the tests need and run them
 
 test-slow: $(DEV_VENV)/.installed ## the long matrices
 	$(DEV_VENV)/bin/python -m pytest -m slow $(PYTEST_ARGS)
+
+test-arm: $(DEV_VENV)/.installed ## on a Haswell, a Cortex-A72 and an A76 under qemu (ALL=1: all 16 MobileNets, an hour)
+	CLINICEDGE_ARM_ALL=$(ALL) $(DEV_VENV)/bin/python -m pytest -m emulated -s tests/arm $(PYTEST_ARGS)
 
 check: $(DEV_VENV)/.installed ## ruff, mypy, import-linter
 	$(DEV_VENV)/bin/ruff check .
@@ -45,6 +48,10 @@ convert-demo: $(DEV_VENV)/.installed ## weights -> three formats x FP32/FP16/INT
 system-deps: ## Debian packages that some tests need (root)
 	$(SUDO) apt-get update
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(SYSTEM_PACKAGES)
+
+arm-deps: ## Debian packages of test-arm (root)
+	$(SUDO) apt-get update
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends qemu-user-static
 
 clean: ## remove the virtual environments and what was built
 	rm -rf $(DEMO_VENV) $(DEV_VENV) build *.egg-info bundles report

@@ -18,6 +18,7 @@ VERBS = {
     "convert": "Make a bundle: ONNX, TFLite and OpenVINO, each FP32, FP16 and INT8, with proof.",
     "pipeline": "Put bundles together: lungs before a classifier, a cascade, an ensemble.",
     "predict": "Score films with a bundle.",
+    "install": "Take a bundle onto this device, if the device reproduces its answers.",
     "verify": "Check a bundle's files and that this machine reproduces its recorded answers.",
     "doctor": "Tell what this machine is, which engines work and whether a bundle passes here.",
     "tune": "Measure the artifacts of a bundle on this machine and remember the best choice.",
@@ -40,6 +41,15 @@ def main(args: list[str] | None = None) -> None:
     except ClinicEdgeError as err:
         print(f"error: {err}", file=sys.stderr)
         sys.exit(EXIT_REFUSED)
+
+
+def inner_verbs(verb: str) -> tuple[str, ...]:
+    """The verbs that a verb has of its own, e.g. "pack" of "bundle"; () for most."""
+    app = getattr(importlib.import_module(f".{verb.replace('-', '_')}", __name__), "app", None)
+    if app is None:
+        return ()
+    named = ((c.name, c.callback) for c in app.registered_commands)
+    return tuple(name or getattr(callback, "__name__", "") for name, callback in named)
 
 
 def _app(words: list[str]) -> typer.Typer:

@@ -9,11 +9,13 @@ from fastapi import FastAPI
 
 from . import guard, problems
 from .cases import Desk
+from .heat import HeatMaps
 from .models_registry import open_models
 from .offers import Phantoms, read_own
 from .pictures import Pictures
 from .routes import Server, api, pages
 from .settings import Settings, check
+from .start_log import log_models
 from .store import Store
 from .workers import Workers
 
@@ -63,13 +65,16 @@ def open_server(settings: Settings) -> Server:
     """What the routes need; as `create_app`."""
     check(settings)
     registry = open_models(settings.bundles, settings.wish, settings.default, settings.trust)
+    log_models(registry)
     own = None
     if settings.film is not None:
         own = read_own(settings.film, registry.models[0].voi)
     store = Store(settings.data)
+    pictures = Pictures(store, registry)
     return Server(
         desk=Desk(store, registry),
-        pictures=Pictures(store, registry),
+        pictures=pictures,
+        heat=HeatMaps(pictures),
         phantoms=Phantoms(),
         own=own,
         scoring=Workers("an answer", 1, settings.queue),

@@ -63,6 +63,7 @@ def _member_json(role: str, member: Predictor) -> dict[str, Any]:
         "artifact_sha256": report.artifact_sha256,
         "engine": report.session.engine_version,
         "compute": report.session.compute,
+        "notes": list(report.session.notes),
     }
 
 

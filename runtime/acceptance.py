@@ -23,7 +23,7 @@ from .apart import run_apart
 from .bundle import Bundle, check_file
 from .choices import processor, state_folder
 from .engines import engine_for, require
-from .errors import AcceptanceError, OutputError, SchemaError
+from .errors import AcceptanceError, ClinicEdgeError, OutputError, SchemaError
 from .figures import Compute
 from .files import write_atomic
 from .records import dump_bytes, from_json
@@ -124,6 +124,24 @@ def check_acceptances(asked: Sequence[Asked], cache: bool = True) -> tuple[Accep
             if outcome.lasting:
                 _remember(_memory(asked[number]), results[number])
     return tuple(results[n] for n in range(len(asked)))
+
+
+def try_anew(asked: Sequence[Asked]) -> None:
+    """Try and remember whatever is installed and whole, one process an engine.
+
+    What is not is left to `check_acceptance`, which says why.
+    """
+    check_acceptances([one for one in asked if _whole(one)], cache=False)
+
+
+def _whole(asked: Asked) -> bool:
+    try:
+        require(asked.engine)
+        asked.bundle.check(asked.artifact)
+        _check_films(asked)
+    except ClinicEdgeError:
+        return False
+    return True
 
 
 def require_acceptance(

@@ -25,27 +25,32 @@ class _Ended:
     last: Outcome
 
 
-def run_apart(trials: Sequence[Trial]) -> tuple[Outcome, ...]:
+def run_apart(trials: Sequence[Trial], python: str | None = None) -> tuple[Outcome, ...]:
     """The outcome of each. A trial that ends the process fails; the next go on in a new one.
 
     In a program that was frozen into one file, where no second Python can be started, they run
     in this process.
+
+    Args:
+        python: None takes the one that runs this; another may be of another processor.
     """
-    if not sys.executable or getattr(sys, "frozen", False):
-        return tuple(run(trial) for trial in trials)
+    if python is None:
+        if not sys.executable or getattr(sys, "frozen", False):
+            return tuple(run(trial) for trial in trials)
+        python = sys.executable
     found: list[Outcome] = []
     while len(found) < len(trials):
-        ended = _process(trials[len(found) :])
+        ended = _process(python, trials[len(found) :])
         found += ended.told
         if len(found) < len(trials):
             found.append(ended.last)
     return tuple(found)
 
 
-def _process(trials: Sequence[Trial]) -> _Ended:
+def _process(python: str, trials: Sequence[Trial]) -> _Ended:
     """Start a process with these; it ends after the last or in one of them."""
     # -P: nothing that lies in the present folder is imported.
-    command = [sys.executable, "-P", "-m", f"{__package__}.trial"]
+    command = [python, "-P", "-m", f"{__package__}.trial"]
     jobs = json.dumps(to_json(tuple(trials))).encode("utf-8")
     limit_s = LIMIT_S * len(trials)
     try:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .bundle import Bundle, check_file, load
+from .bundle import Bundle, check_file, read_bundle
 from .engines import open_session
 from .errors import ClinicEdgeError, SchemaError
 from .figures import Compute
@@ -66,7 +66,8 @@ class Outcome:
 def run(trial: Trial) -> Outcome:
     """Try it in this process, with one thread."""
     try:
-        bundle = load(trial.folder)
+        # Whether this device may open it was asked before.
+        bundle = read_bundle(trial.folder)
         if bundle.id != trial.bundle_id:
             return Outcome((), f"{trial.folder} holds another bundle than a moment ago")
         options = SessionOptions(compute=trial.compute, threads=1)
