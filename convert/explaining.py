@@ -11,6 +11,7 @@ import numpy as np
 
 from ..profiles.datasets import DataFilm, read_dataset, read_findings_dataset
 from ..profiles.explanation_quality.choosing_films import Chosen, choose_films
+from ..profiles.explanation_quality.keeping import keep
 from ..profiles.explanation_quality.measuring import Job, measure_artifact
 from ..profiles.explanation_quality.records import ArtifactQuality, Bounds
 from ..profiles.hiding import Bools
@@ -60,6 +61,26 @@ class Picked:
         """For the manifest."""
         choice = None if self.quality is None else self.quality.choice
         return None if choice is None else choice.method
+
+    @property
+    def note(self) -> tuple[str, ...]:
+        """For the reader, where films were looked at."""
+        if self.quality is None or self.quality.choice is None:
+            return ()
+        found, choice = self.quality, self.quality.choice
+        return (
+            f"maps are {choice.method} where nothing is asked for: {choice.why}, on {found.films} "
+            f"guard films of {found.patients} patients",
+        )
+
+    def keep(self, folder: Path) -> None:
+        """Store the figures beside the bundle's manifest.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        if self.quality is not None:
+            keep(folder, self.quality)
 
 
 @dataclass(frozen=True)
