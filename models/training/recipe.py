@@ -118,7 +118,7 @@ _FIELD = Augmentation(rotation_deg=8.0, shift=0.06, scale=0.12, stretch=0.08, bo
 # its share of the cycle: with the last tenth of it bacterial / viral fell from .77 to .69.
 _DEEP = Recipe(epochs=3, batch=16, peak_lr=1e-3, weight_decay=0.05, small_epochs=2, small_side=96)
 # Bacterial against viral alone is not learned from scratch: after three epochs the AUC was .6.
-_TYPE = replace(_DEEP, first_labels=("NORMAL", "PNEUMONIA"), first_epochs=3)
+_TYPE = replace(_DEEP, full_steps=120, first_labels=("NORMAL", "PNEUMONIA"), first_epochs=3)
 # The notebook's decay, shortened; its flattened maps need the full size throughout.
 _SEPARABLE = Recipe(epochs=25, schedule="exponential", decay_epochs=12.0, peak_lr=3e-3)
 # Masks of few pixels: Dice and focal loss, and the epoch of the best Dice.
