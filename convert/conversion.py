@@ -4,7 +4,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..runtime.errors import ConversionError
+from ..runtime.errors import BudgetError, ConversionError, RecipeError
 from ..runtime.files import sha256_bytes
 from ..runtime.manifest import (
     Acceptance,
@@ -16,9 +16,10 @@ from ..runtime.manifest import (
     artifact_sha256,
 )
 from . import acceptance, notes
-from .exporting import CALIBRATION_METHOD
+from .guard.making import Int8, make_int8
 from .options import Conversion, ConvertOptions, Failed, Progress
 from .parity import Comparison, refuse_disparity, usual_agreement
+from .quantization_report import QuantizationReport, explained, write_reports
 from .recipes import Recipe, chosen, tool_versions
 from .running import Runnable, runnable
 from .source import Source, scores_output
@@ -48,7 +49,7 @@ def check_request(options: ConvertOptions) -> tuple[Recipe, ...]:
         ConversionError: an unknown format or precision, or a converter is not installed.
         OutputError: `out` cannot be written.
     """
-    recipes = chosen(options.formats, options.precisions)
+    recipes = chosen(options.formats, options.precisions, options.recipes)
     tool_versions(tuple(dict.fromkeys(r.format for r in recipes)))
     check_writable(options.out)
     return recipes
@@ -114,6 +115,7 @@ class _Work:
             files += [(e.path, d) for e, (_, d) in zip(entries, data, strict=True)]
         folder = self._options.out / self._spec.name
         unchanged = write_bundle(folder, manifest, files)
+        losses = self._explained(parts, folder)
         self._step("done")
         cache = self._steps.cache
         return Conversion(
@@ -129,7 +131,21 @@ class _Work:
                 *notes.of_acceptance(self._spec, manifest),
             ),
             failed=failed,
+            quantization=losses,
         )
+
+    def _explained(self, parts: list[_Part], folder: Path) -> tuple[QuantizationReport, ...]:
+        if not self._options.explain_quantization:
+            return ()
+        reports = []
+        for part in parts:
+            if part.recipe.precision == "int8":
+                words = f"{part.artifact.id}: what each layer loses"
+                self._progress(words, self._done, self._total)
+                made = explained(self._steps, part.recipe, part.artifact, part.runnable.export)
+                reports.append(made)
+        write_reports(tuple(reports), folder)
+        return tuple(reports)
 
     def _step(self, words: str) -> None:
         self._progress(words, self._done, self._total)
@@ -142,7 +158,7 @@ class _Work:
             try:
                 parts.append(self._part(recipe))
             except ConversionError as err:
-                if not self._options.keep_going:
+                if not (self._options.keep_going or isinstance(err, BudgetError | RecipeError)):
                     raise
                 failed.append(Failed(recipe.artifact_id, str(err)))
         if not parts:
@@ -152,7 +168,8 @@ class _Work:
 
     def _part(self, recipe: Recipe) -> _Part:
         self._step(f"{recipe.artifact_id}: export")
-        export = self._steps.export(recipe)
+        int8 = self._int8(recipe) if recipe.precision == "int8" else None
+        export = self._steps.export(recipe) if int8 is None else int8.export
         ready = runnable(self._spec, recipe, export)
         self._step(f"{recipe.artifact_id}: compare")
         comparison = self._steps.compare(recipe, ready, self._fp32(recipe))
@@ -168,12 +185,14 @@ class _Work:
             graphs=(ready.graph,),
             sha256=artifact_sha256(ready.graph.files),
             float_layers=export.float_layers,
-            calibration=self._calibration(recipe),
+            calibration=self._calibration(recipe, int8),
             parity=comparison.parity,
             accuracy=comparison.accuracy,
             masks=comparison.masks,
             flips=comparison.flips,
             reliability=comparison.reliability,
+            guard=None if int8 is None else int8.guard,
+            safe_on=() if int8 is None else int8.safe_on,
         )
         return _Part(recipe, ready, artifact, comparison)
 
@@ -184,8 +203,14 @@ class _Work:
         whole = Recipe(recipe.format, "fp32")
         return runnable(self._spec, whole, self._steps.export(whole))
 
-    def _calibration(self, recipe: Recipe) -> Calibration | None:
-        if recipe.precision != "int8":
+    def _int8(self, recipe: Recipe) -> Int8:
+        def say(words: str) -> None:
+            self._progress(f"{recipe.artifact_id}: {words}", self._done, self._total)
+
+        return make_int8(self._steps, recipe, self._options.trials, say)
+
+    def _calibration(self, recipe: Recipe, int8: Int8 | None) -> Calibration | None:
+        if int8 is None or not recipe.calibrated:
             return None
         films = self._steps.films.calibration
         return Calibration(
@@ -193,7 +218,7 @@ class _Work:
             part=films.part,
             n_films=len(films),
             n_patients=len(set(films.patients)),
-            method=CALIBRATION_METHOD[recipe.format],
+            method=int8.method,
             films_sha256=films.sha256,
         )
 

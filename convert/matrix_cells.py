@@ -12,7 +12,7 @@ from ..runtime.spec import Task
 from .matrix_records import Cell, CellParity, Measured, Row
 from .options import Conversion
 from .pipelines import CASCADES, is_pipeline, members_of
-from .recipes import Recipe
+from .recipes import Recipe, usual
 
 Latencies = Mapping[tuple[str, str], float | str]
 
@@ -150,7 +150,7 @@ def with_evaluation(row: Row, report: EvaluationReport) -> Row:
 
 def _found(cell: Cell, found: Mapping[str, list[Measured]]) -> list[Measured]:
     """By the artifact's id; evaluations may name the precision without the recipe."""
-    recipe = Recipe(cell.format, cell.precision)
+    recipe = usual(cell.format, cell.precision)
     for key in (recipe.artifact_id, f"{cell.format}/{cell.precision}"):
         if key in found:
             return found[key]

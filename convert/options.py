@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..runtime.manifest import Manifest
+from .quantization_report import QuantizationReport
 from .recipes import FORMATS, PRECISIONS
 
 # (what is being done, steps done, steps in all)
@@ -17,6 +18,8 @@ class ConvertOptions:
 
     Attributes:
         out: folder of bundles; the bundle becomes out/NAME.
+        precisions: each stands for its usual recipe.
+        recipes: by name, beside those of the precisions.
         data: the data folder of the model that is asked for.
         folders: data folders that each model chooses from where `data` is None; without any
             that fits it is calibrated and compared on phantom films.
@@ -26,12 +29,15 @@ class ConvertOptions:
         min_agreement: share of guard decisions that every artifact must take as the source does;
             None takes the task's usual.
         keep_going: leave an artifact that fails out and say so, instead of stopping.
+        trials: quantizations that the search for one INT8 artifact may make.
         temperature: fit one to each artifact's scores on select; masks have none.
+        explain_quantization: write beside the bundle which layer of each INT8 artifact loses what.
     """
 
     out: Path
     formats: tuple[str, ...] = FORMATS
     precisions: tuple[str, ...] = PRECISIONS
+    recipes: tuple[str, ...] = ()
     data: Path | None = None
     folders: tuple[Path, ...] = ()
     weights: tuple[Path, ...] = ()
@@ -40,6 +46,8 @@ class ConvertOptions:
     min_agreement: float | None = None
     keep_going: bool = False
     temperature: bool = False
+    trials: int = 20
+    explain_quantization: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,8 @@ class Conversion:
     """A written bundle. `unchanged`: it was there already with the same bytes.
 
     `made` and `reused` name the steps of this run; `notes` say what a reader should know;
-    `members` are the conversions that a pipeline is made of.
+    `members` are the conversions that a pipeline is made of; `quantization` tells of each INT8
+    artifact's layers where that was asked for.
     """
 
     folder: Path
@@ -66,6 +75,7 @@ class Conversion:
     notes: tuple[str, ...]
     failed: tuple[Failed, ...] = ()
     members: tuple["Conversion", ...] = ()
+    quantization: tuple[QuantizationReport, ...] = ()
 
     @property
     def models(self) -> tuple["Conversion", ...]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..runtime.errors import ConversionError
 from ..runtime.files import sha256_bytes
+from ..runtime.spec import ModelSpec
 from . import acceptance, acceptance_films
 from .cache import WorkCache, key_of
 from .data_choice import fitting
@@ -56,12 +57,18 @@ class Steps:
     def _judge(self) -> Judge:
         return judge_for(self._source, self.films, self._scratch, self._options.temperature)
 
-    def _key(self, step: str, recipe: Recipe, *parts: object) -> str:
+    @property
+    def spec(self) -> ModelSpec:
+        """Of the source."""
+        return self._spec
+
+    def key(self, step: str, recipe: Recipe, *parts: object) -> str:
+        """Of a step, by all that it is made of."""
         tools = tool_versions((recipe.format,))
         return key_of(step, REVISION, recipe, tools, self._spec, self._source.code_sha256, *parts)
 
     def export(self, recipe: Recipe) -> Export:
-        """Made once; other recipes may start from it.
+        """A float artifact, made once; other recipes may start from it.
 
         Raises:
             ConversionError: a converter failed; asked again, it fails with the same words.
@@ -77,18 +84,13 @@ class Steps:
         return found
 
     def _export(self, recipe: Recipe) -> Export:
-        films = self.films.calibration
-        calibrated = films.sha256 if recipe.precision == "int8" else None
-        key = self._key("export", recipe, self._source.weights_sha256, calibrated)
-        return self.cache.export(
-            f"export {recipe.artifact_id}",
-            key,
-            lambda: make(recipe, self._source, films, self.export),
-        )
+        key = self.key("export", recipe, self._source.weights_sha256, None)
+        step = f"export {recipe.artifact_id}"
+        return self.cache.export(step, key, lambda: make(recipe, self._source, self.export))
 
     def compare(self, recipe: Recipe, ready: Runnable, fp32: Runnable | None = None) -> Comparison:
         """Thresholds on select, parity, accuracy and what `fp32` decides otherwise on guard."""
-        key = self._key(
+        key = self.key(
             "decisions",
             recipe,
             ready.graph,
@@ -106,7 +108,7 @@ class Steps:
         thresholds, fitted = comparison.thresholds, comparison.temperatures
         values = [t.value for t in thresholds]
         scaling = [t.value for t in fitted]
-        key = self._key(
+        key = self.key(
             "films", recipe, ready.graph, values if len(values) > 1 else values[0], *scaling
         )
 
@@ -130,6 +132,6 @@ class Steps:
 
         png = [sha256_bytes(p) for p in asked.png]
         mask = [asked.threshold] if self._spec.task == "segmentation" else []
-        key = self._key("answers", recipe, ready.graph, png, *mask)
+        key = self.key("answers", recipe, ready.graph, png, *mask)
         step = f"acceptance {recipe.artifact_id}"
         return self.cache.record(step, key, acceptance.Answers, work)

@@ -16,7 +16,7 @@ from ..runtime.manifest import (
     Threshold,
 )
 from ..runtime.records import dump_bytes
-from .recipes import DEFAULTS
+from .recipes import Recipe, defaults_of
 from .sbom import Subject, sbom_bytes, sbom_entry
 from .source import Source, linear_head
 
@@ -33,7 +33,6 @@ def build_manifest(
 ) -> Manifest:
     """bundle.json of one model."""
     spec = source.spec
-    made = {a.precision for a in artifacts}
     subject = Subject(spec.name, spec.version, spec.licence, source.weights_sha256)
     return Manifest(
         schema=SCHEMA,
@@ -56,10 +55,11 @@ def build_manifest(
         explanation=spec.explanation,
         head=linear_head(source),
         thresholds=thresholds,
-        defaults={precision: name for precision, name in DEFAULTS.items() if precision in made},
+        defaults=defaults_of(Recipe(a.format, a.recipe) for a in artifacts),
         artifacts=artifacts,
         acceptance=acceptance,
         data=data,
+        guard=spec.budget,
         mask=spec.mask,
         sbom=sbom_entry(sbom_bytes(subject, tools)),
     )

@@ -29,7 +29,9 @@
     │   ├── WeightsMissingError   the reference weights are not on this machine
     │   └── CheckpointError       a checkpoint of another architecture or form
     ├── ConversionError           an export failed
-    │   └── ParityError           the export disagrees with the source model
+    │   ├── ParityError           the export disagrees with the source model
+    │   ├── BudgetError           INT8 loses more against FP32 than its budget allows
+    │   └── RecipeError           the format has no means for the recipe
     ├── ServerError               the clinic's server cannot do what was asked
     │   ├── SettingsError         it would start unsafe, or cannot start
     │   ├── UnknownCaseError      no such case, model or phantom film
@@ -161,6 +163,14 @@ class ConversionError(ClinicEdgeError):
 
 class ParityError(ConversionError):
     """The export disagrees with the source model by more than the tolerance."""
+
+
+class BudgetError(ConversionError):
+    """An INT8 artifact loses more against FP32 on the guard part than its budget allows."""
+
+
+class RecipeError(ConversionError):
+    """The format has no means for the recipe that was asked for."""
 
 
 class ServerError(ClinicEdgeError):

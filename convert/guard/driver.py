@@ -149,7 +149,11 @@ def driver_for(format_: Format) -> Driver:
     return cast(Driver, import_module(f".{format_}_driver", __package__))
 
 
-def first_films(films: FilmSet, count: int) -> FilmSet:
-    """The first `count` films; a calibration set's order comes from a hash, so they are varied."""
-    truth = None if films.truth is None else films.truth[:count]
-    return replace(films, pixels=films.pixels[:count], truth=truth, patients=films.patients[:count])
+def few_films(films: FilmSet, count: int) -> FilmSet:
+    """At most `count` films, spread evenly over the set."""
+    if len(films) <= count:
+        return films
+    chosen = np.linspace(0, len(films) - 1, count).round().astype(int)
+    truth = None if films.truth is None else films.truth[chosen]
+    patients = tuple(films.patients[i] for i in chosen)
+    return replace(films, pixels=films.pixels[chosen], truth=truth, patients=patients)

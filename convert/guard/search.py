@@ -1,0 +1,226 @@
+"""From plain INT8 to one that keeps its budget, with as few layers in float as are needed.
+
+The calibration method whose scores on select are least noisy goes first, as it is. Where that
+breaks the budget on guard, layers go back to float, 1, 2, 4, 8 ..., those first whose own noise
+is large for what they compute; then halving back, and last one by one, drops what was not needed.
+Deterministic, and never more than `limit` quantizations.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from ...runtime.errors import BudgetError
+from ...runtime.guarding import PairedLoss, Trial
+from ..recipes import Export
+from .budget import broken, judged_trial, keeps, worst_share
+from .driver import Layer, Quantization
+from .ranking import MOST_FLOAT, ranked, within_cap
+
+# A method must be this much less noisy than an earlier one to go before it.
+CLEARLY_DB = 1.0
+
+Say = Callable[[str], None]
+
+
+class Bench(Protocol):
+    """What the search can have done for it; each call may be a long one."""
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Calibration methods, the usual first."""
+        ...
+
+    def layers(self) -> tuple[Layer, ...]:
+        """The network's layers as they run."""
+        ...
+
+    def quantize(self, settings: Quantization) -> Export:
+        """One INT8."""
+        ...
+
+    def scores_db(self, made: Export) -> float:
+        """SNR of the raw scores against FP32's on select."""
+        ...
+
+    def losses(self, made: Export) -> tuple[PairedLoss, ...]:
+        """Against FP32 on guard, each at its own threshold."""
+        ...
+
+    def noise(self, made: Export) -> Mapping[str, float]:
+        """SNR in dB of each layer's output on some calibration films."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The INT8 that keeps the budget.
+
+    Attributes:
+        trials: as in `Guarding`.
+        noise: of the plain INT8's layers in dB; {} where nothing was reverted.
+        plain: the INT8 with the same method and nothing reverted.
+    """
+
+    settings: Quantization
+    export: Export
+    losses: tuple[PairedLoss, ...]
+    trials: tuple[Trial, ...]
+    noise: Mapping[str, float]
+    plain: Export
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    trial: Trial
+    settings: Quantization
+    export: Export
+    losses: tuple[PairedLoss, ...]
+
+    @property
+    def kept(self) -> bool:
+        return keeps(self.losses)
+
+
+def search(bench: Bench, recipe: str, limit: int, say: Say) -> Found:
+    """Find the INT8 of a network.
+
+    Args:
+        recipe: the plain one to start from, e.g. "int8-static".
+        limit: quantizations at most.
+        say: told in words what is being tried.
+
+    Raises:
+        BudgetError: none keeps the budget.
+        ConversionError: a quantizer failed.
+    """
+    return _Search(bench, recipe, limit, say).run()
+
+
+class _Search:
+    def __init__(self, bench: Bench, recipe: str, limit: int, say: Say) -> None:
+        self._bench, self._recipe, self._limit, self._say = bench, recipe, limit, say
+        self._trials: list[Trial] = []
+        self._judged: dict[tuple[str, ...], _Judged] = {}
+        self._layers: tuple[Layer, ...] = ()
+        self._noise: Mapping[str, float] = {}
+
+    def run(self) -> Found:
+        plain = self._plain()
+        if plain.kept:
+            return self._found(plain, plain)
+        self._say("looking for the layers that cost most")
+        self._layers = self._bench.layers()
+        self._noise = self._bench.noise(plain.export)
+        order = within_cap(ranked(self._layers, self._noise), self._layers, MOST_FLOAT)
+        passed = self._grow(plain, order)
+        if passed is None:
+            raise BudgetError(self._words(len(order)))
+        return self._found(self._prune(passed), plain)
+
+    def _plain(self) -> _Judged:
+        """Nothing reverted, by the least noisy method."""
+        made, noise = [], []
+        for method in self._bench.methods[: max(1, self._limit)]:
+            settings = Quantization(self._recipe, method)
+            self._say(self._try_words(settings))
+            export = self._bench.quantize(settings)
+            made.append((settings, export))
+            noise.append(self._bench.scores_db(export))
+            self._trials.append(Trial(method, 0, None, export.bytes, round(noise[-1], 2)))
+        best = clearly_best(noise)
+        settings, export = made[best]
+        losses = self._bench.losses(export)
+        trial = replace(judged_trial(settings, export, losses), snr_db=self._trials[best].snr_db)
+        del self._trials[best]
+        self._trials.append(trial)
+        judged = _Judged(trial, settings, export, losses)
+        self._judged[()] = judged
+        return judged
+
+    def _grow(self, plain: _Judged, order: tuple[str, ...]) -> _Judged | None:
+        """1, 2, 4 ... layers until the budget is kept, then halving back."""
+        low, high = 0, 1
+        passed = None
+        while passed is None and low < len(order):
+            high = min(high, len(order))
+            judged = self._try(plain, order[:high])
+            if judged is None:
+                return None
+            if judged.kept:
+                passed = judged
+            else:
+                low, high = high, high * 2
+        while passed is not None and high - low > 1:
+            middle = (low + high) // 2
+            judged = self._try(plain, order[:middle])
+            if judged is None:
+                break
+            if judged.kept:
+                passed, high = judged, middle
+            else:
+                low = middle
+        return passed
+
+    def _prune(self, passed: _Judged) -> _Judged:
+        """Without each layer in turn, those that compute most first."""
+        cost = {layer.name: layer.multiply_adds for layer in self._layers}
+        for name in sorted(passed.settings.float_layers, key=lambda n: (-cost[n], n)):
+            fewer = tuple(n for n in passed.settings.float_layers if n != name)
+            judged = self._try(passed, fewer) if fewer else None
+            if judged is not None and judged.kept:
+                passed = judged
+        return passed
+
+    def _try(self, like: _Judged, names: Sequence[str]) -> _Judged | None:
+        """One more quantization; None where no more are allowed."""
+        known = self._in_order(names)
+        if known in self._judged:
+            return self._judged[known]
+        if len(self._trials) >= self._limit:
+            return None
+        settings = replace(like.settings, float_layers=known)
+        self._say(self._try_words(settings))
+        export = self._bench.quantize(settings)
+        losses = self._bench.losses(export)
+        trial = judged_trial(settings, export, losses)
+        self._trials.append(trial)
+        self._judged[known] = _Judged(trial, settings, export, losses)
+        return self._judged[known]
+
+    def _in_order(self, names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(layer.name for layer in self._layers if layer.name in set(names))
+
+    def _try_words(self, settings: Quantization) -> str:
+        number = len(self._trials) + 1
+        layers = len(settings.float_layers)
+        return (
+            f"trial {number} of at most {self._limit}: {settings.method}, {layers} layers in float"
+        )
+
+    def _found(self, chosen: _Judged, plain: _Judged) -> Found:
+        others = tuple(t for t in self._trials if t is not chosen.trial)
+        return Found(
+            settings=chosen.settings,
+            export=chosen.export,
+            losses=chosen.losses,
+            trials=(*others, chosen.trial),
+            noise=self._noise,
+            plain=plain.export,
+        )
+
+    def _words(self, candidates: int) -> str:
+        best = min(self._judged.values(), key=lambda j: worst_share(j.losses))
+        return (
+            f"{broken(best.losses)} Best of {len(self._trials)} trials (at most {self._limit}): "
+            f"{best.settings.method}, {len(best.settings.float_layers)} of {candidates} layers in "
+            f"float; no more than {MOST_FLOAT:.0%} of the multiply-adds may stay in float. It was "
+            "not written; calibrate on more and more varied films, allow more trials or a larger "
+            "budget, or leave this artifact out."
+        )
+
+
+def clearly_best(noise: Sequence[float]) -> int:
+    """The first that is at most CLEARLY_DB noisier than the least noisy."""
+    limit = max(noise) - CLEARLY_DB
+    return next(i for i, db in enumerate(noise) if db >= limit)
