@@ -25,6 +25,8 @@ COLUMNS = (
 )
 LABEL_COLUMNS = (">sensitivity %", ">specificity %", ">AUC")
 MASK_COLUMNS = (">Dice", ">IoU", ">false alarms %")
+LAYER_COLUMNS = ("layer", "operation", ">SNR dB", ">noise added %", ">multiply-adds %", "now in")
+WORST_LAYERS = 8
 EMPTY_CELLS = 1
 
 
@@ -52,8 +54,23 @@ def run(
         str, typer.Option(help="Comma-separated: onnx, tflite, openvino.")
     ] = "onnx,tflite,openvino",
     precisions: Annotated[
-        str, typer.Option(help="Comma-separated: fp32, fp16, int8.")
-    ] = "fp32,fp16,int8",
+        str | None,
+        typer.Option(
+            help="Comma-separated: fp32, fp16, int8 (which means int8-guarded). All three where "
+            "neither this nor --recipes is given."
+        ),
+    ] = None,
+    recipes: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated, by name, beside --precisions: fp32, fp16, int8-guarded, "
+            "int8-static, int8-static-u8, int8-dynamic."
+        ),
+    ] = "",
+    guard_trials: Annotated[
+        int,
+        typer.Option(min=1, help="Quantizations that the search for one INT8 artifact may make."),
+    ] = 20,
     model: Annotated[
         str | None, typer.Option(help="The zoo's network that a checkpoint is of.")
     ] = None,
@@ -100,6 +117,14 @@ def run(
             help="Fit a temperature to each artifact's scores on select: 0.8 means 8 in 10.",
         ),
     ] = False,
+    explain_quantization: Annotated[
+        bool,
+        typer.Option(
+            "--explain-quantization",
+            help="Measure which layer of each INT8 artifact loses what: a table, and a page with "
+            "pictures in the bundle's report folder.",
+        ),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Reuse nothing of earlier runs.")] = False,
     report: Annotated[
         Path, typer.Option(help="With --all: folder of matrix.html, .md and .json.")
@@ -117,28 +142,36 @@ def run(
     Chest classifiers go on lungs by default: convert NAME-on-lungs makes the pipeline lungs ->
     crop -> classifier; the plain NAME looks at the whole film. INT8 is calibrated on films of the
     train part, thresholds are set on select, and guard tells what each artifact lost; test parts
-    are not read without --evaluate. A second run makes the same bytes and reuses what has not
-    changed. Exit code 0: done; 1: a cell of the matrix or an artifact is missing, the output says
-    why; 2: refused, nothing was written.
+    are not read without --evaluate. INT8 keeps the model's budget: layers go back to float until
+    its losses against FP32 on guard are allowed; an INT8 that cannot is not written. A second run
+    makes the same bytes and reuses what has not changed. Exit code 0: done; 1: the bundle is
+    written, but a cell of the matrix or an artifact is missing (its INT8 breaks the budget, say),
+    the output says why; 2: refused, nothing was written.
 
     \b
     Examples:
         clinicedge convert mobilenet-0.5-160-on-lungs --data kermany224 --data lungmasks
         clinicedge convert mobilenet-0.25-128 --formats onnx --precisions fp32,int8 --json
+        clinicedge convert resnet50-224 --formats onnx --recipes fp32,int8-static,int8-dynamic
         clinicedge convert my.pth --model resnet50-224 --spec my.toml --data films/
         clinicedge convert my_net.py:build --spec my.toml --weights my.pth
         clinicedge convert --all --only 'mobilenet-*'
     """
-    from ..convert import ConvertOptions
+    from ..convert import PRECISIONS, ConvertOptions
     from ..convert.data_choice import data_folders
 
     if every == (what is not None):
         raise typer.BadParameter("give a model or --all, one of the two")
+    if every and recipes:
+        raise typer.BadParameter("--all takes --precisions; --recipes belong to one model")
+    usual = "" if recipes else ",".join(PRECISIONS)
     folders = data_folders(tuple(data or ()), data_root)
     options = ConvertOptions(
         out=out,
         formats=_words(formats),
-        precisions=_words(precisions),
+        precisions=_words(usual if precisions is None else precisions),
+        recipes=_words(recipes),
+        trials=guard_trials,
         data=folders[0] if data and len(data) == 1 and not every else None,
         folders=folders if every or not data or len(data) > 1 else data_folders((), data_root),
         weights=(weights,) if weights is not None and weights.is_dir() else (),
@@ -147,6 +180,7 @@ def run(
         min_agreement=min_agreement,
         keep_going=keep_going or every,
         temperature=temperature,
+        explain_quantization=explain_quantization,
     )
     if what is None:
         from ._matrix import run_matrix
@@ -228,6 +262,7 @@ def _document(done: "Conversion", tables: "list[Proof]") -> dict[str, object]:
         # Of a pipeline the model that decides; `members` has all.
         "proof": tables[-1],
         "members": tables if done.members else [],
+        "quantization": [report for model in done.models for report in model.quantization],
     }
 
 
@@ -246,6 +281,8 @@ def _print(done: "Conversion", tables: "list[Proof]") -> None:
     for model in done.models:
         title = f"{model.manifest.name}: against FP32 of the same format, part guard"
         print_decisions(title, converted(model.manifest))
+    for model in done.models:
+        _print_losses(model)
     for note in done.notes:
         print(f"note: {note}")
     for failed in done.failed:
@@ -253,6 +290,32 @@ def _print(done: "Conversion", tables: "list[Proof]") -> None:
     if done.reused:
         print(f"reused {len(done.reused)} of {len(done.reused) + len(done.made)} steps")
     print(f"{done.folder}: {'unchanged, reused' if done.unchanged else 'written'}")
+
+
+def _print_losses(model: "Conversion") -> None:
+    """The layers that lose most in INT8; the page has all."""
+    from .printing import print_table
+
+    for report in model.quantization:
+        rows = [
+            (
+                layer.name,
+                layer.operation,
+                f"{layer.snr_db:.1f}",
+                f"{100 * (layer.noise_added or 0.0):.3f}",
+                f"{100 * layer.share:.2f}",
+                "float" if layer.in_float else "INT8",
+            )
+            for layer in report.worst(WORST_LAYERS)
+        ]
+        print_table(
+            f"{report.model} {report.artifact}: the layers that lose most of {len(report.layers)}, "
+            f"{report.n_films} films of {report.data}, part {report.part}",
+            LAYER_COLUMNS,
+            rows,
+        )
+    if model.quantization:
+        print(f"all layers: {model.folder / 'report' / 'quantization.html'}")
 
 
 def _cells(row: "ProofRow", masks: bool) -> tuple[str, ...]:

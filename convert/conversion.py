@@ -1,6 +1,7 @@
 """From a trained network to a bundle: export, compare, accept, write."""
 
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from ..runtime.manifest import (
     artifact_sha256,
 )
 from . import acceptance, notes
+from .explaining import Written, explanation_method
+from .guard import speed
+from .guard.calibration import refuse_films
 from .guard.making import Int8, make_int8
 from .options import Conversion, ConvertOptions, Failed, Progress
 from .parity import Comparison, refuse_disparity, usual_agreement
@@ -35,6 +39,7 @@ class _Part:
     runnable: Runnable
     artifact: Artifact
     comparison: Comparison
+    int8: Int8 | None = None
 
     @property
     def threshold(self) -> float:
@@ -93,6 +98,8 @@ class _Work:
         self._done = 0
 
     def run(self) -> Conversion:
+        if any(recipe.calibrated for recipe in self._recipes):
+            refuse_films(self._steps.films, self._spec)
         parts, failed = self._parts()
         self._total -= len(failed)
         self._done = 2 * len(self._recipes)
@@ -114,8 +121,13 @@ class _Work:
             entries, data = part.runnable.graph.files, part.runnable.export.files
             files += [(e.path, d) for e, (_, d) in zip(entries, data, strict=True)]
         folder = self._options.out / self._spec.name
+        written = Written(manifest, files)
+        picked = explanation_method(self._source, self._options, self._steps, written)
+        manifest = replace(manifest, explanation_method=picked.method)
         unchanged = write_bundle(folder, manifest, files)
+        picked.keep(folder)
         losses = self._explained(parts, folder)
+        speeds = tuple(words for part in parts for words in self._speed(part, folder))
         self._step("done")
         cache = self._steps.cache
         return Conversion(
@@ -129,10 +141,27 @@ class _Work:
                 *(notes.of_training(self._source) if self._steps.films.labelled else ()),
                 *(notes.of_temperatures(manifest) if self._options.temperature else ()),
                 *notes.of_acceptance(self._spec, manifest),
+                *picked.note,
+                *speeds,
             ),
             failed=failed,
             quantization=losses,
         )
+
+    def _speed(self, part: _Part, folder: Path) -> Iterator[str]:
+        """What the layers that went back to float cost, measured once on a machine."""
+        if part.int8 is None or part.int8.plain is None:
+            return
+        found = speed.known_speed(folder, part.artifact)
+        if found is None:
+            self._progress(f"{part.artifact.id}: speed", self._done, self._total)
+            fp32 = self._fp32(part.recipe)
+            plain = runnable(self._spec, part.recipe, part.int8.plain)
+            found = speed.measure_speed(fp32, plain, part.runnable, self._spec)
+            compared = self._steps.compare(part.recipe, plain, fp32)
+            record = speed.plain_record(plain, compared)
+            speed.keep_speed(folder, part.artifact, record, found)
+        yield notes.of_speed(part.artifact, found)
 
     def _explained(self, parts: list[_Part], folder: Path) -> tuple[QuantizationReport, ...]:
         if not self._options.explain_quantization:
@@ -172,7 +201,8 @@ class _Work:
         export = self._steps.export(recipe) if int8 is None else int8.export
         ready = runnable(self._spec, recipe, export)
         self._step(f"{recipe.artifact_id}: compare")
-        comparison = self._steps.compare(recipe, ready, self._fp32(recipe))
+        fp32 = None if recipe.precision == "fp32" else self._fp32(recipe)
+        comparison = self._steps.compare(recipe, ready, fp32)
         asked = self._options.min_agreement
         least = usual_agreement(self._spec.task) if asked is None else asked
         refuse_disparity(recipe.artifact_id, recipe.precision, comparison.parity, least)
@@ -194,12 +224,10 @@ class _Work:
             guard=None if int8 is None else int8.guard,
             safe_on=() if int8 is None else int8.safe_on,
         )
-        return _Part(recipe, ready, artifact, comparison)
+        return _Part(recipe, ready, artifact, comparison, int8)
 
-    def _fp32(self, recipe: Recipe) -> Runnable | None:
+    def _fp32(self, recipe: Recipe) -> Runnable:
         """What others of the format are compared with, made for that where nobody asked for it."""
-        if recipe.precision == "fp32":
-            return None
         whole = Recipe(recipe.format, "fp32")
         return runnable(self._spec, whole, self._steps.export(whole))
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from ..runtime.manifest import Manifest
+from ..runtime.manifest import Artifact, Manifest
 from ..runtime.spec import ModelSpec
 from .acceptance_films import NEAR
 from .films import PHANTOMS, ConversionFilms
+from .guard.speed import MachineSpeed
 from .label_judge import decided_labels, decided_scores
 from .source import Source
 
@@ -58,6 +59,21 @@ def of_temperatures(manifest: Manifest) -> tuple[str, ...]:
     return (
         f"no temperature was fixed for {named}: {without[0].part} of {without[0].data} has no "
         "films of both labels, or one threshold separates them and the best lies beyond 0.05..20.",
+    )
+
+
+def of_speed(artifact: Artifact, speed: MachineSpeed) -> str:
+    """What the layers that went back to float cost."""
+    reverted = [layer.name for layer in artifact.float_layers if layer.bytes_added is not None]
+    guard = artifact.guard
+    share = 0.0 if guard is None else guard.float_share
+    plain = artifact.bytes if guard is None else guard.plain_bytes
+    return (
+        f"{artifact.id}: {len(reverted)} layers went back to float to keep the budget "
+        f"({', '.join(reverted)}); {share:.1%} of the multiply-adds are in float, "
+        f"{artifact.bytes / 1000:,.0f} kB against {plain / 1000:,.0f} kB, "
+        f"{speed.guarded_ms:.2f} ms against {speed.plain_ms:.2f} ms of plain INT8 and "
+        f"{speed.fp32_ms:.2f} ms of FP32 on this machine: {speed.kept:.0%} of the speed-up."
     )
 
 
