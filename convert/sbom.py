@@ -1,8 +1,8 @@
 """The bill of materials of a conversion: CycloneDX 1.6 in JSON, in the bundle and hashed by it.
 
 It lists the packages that the converters of the made formats are, and all that these need, as they
-are installed; no date and no serial number, so same inputs give same bytes. Written here, 60 lines,
-because the usual library stamps both; the tests hold it against that library's schema.
+are installed; no date and no serial number, so same inputs give same bytes. Written here, since
+the usual library always stamps both; the tests hold it against that library's schema.
 """
 
 import json

@@ -12,7 +12,7 @@ import sys
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
-from clinicedge.cli import VERBS, main
+from clinicedge.cli import VERBS, inner_verbs, main
 from clinicedge.runtime import errors, figures, guarding, lungs, manifest, spec
 from clinicedge.runtime.files import write_atomic
 
@@ -32,7 +32,10 @@ def help_text(*words: str) -> str:
 def cli_page() -> str:
     """Every verb with its help."""
     parts = [NOTE, "# The `clinicedge` command\n", f"```text\n{help_text()}```\n"]
-    parts += [f"## `clinicedge {v}`\n\n```text\n{help_text(v)}```\n" for v in VERBS]
+    words = [
+        inner for verb in VERBS for inner in ((verb,), *((verb, i) for i in inner_verbs(verb)))
+    ]
+    parts += [f"## `clinicedge {' '.join(w)}`\n\n```text\n{help_text(*w)}```\n" for w in words]
     return "\n".join(parts)
 
 

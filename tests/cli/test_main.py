@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clinicedge.cli import VERBS
+from clinicedge.cli import VERBS, inner_verbs
 
 Command = Callable[..., Any]
 HERE = ("predict", "verify", "doctor", "tune", "profile", "evaluate")
@@ -17,10 +17,20 @@ HERE = ("predict", "verify", "doctor", "tune", "profile", "evaluate")
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
 def test_every_verb_has_a_file_and_a_help_text(verb: str, ce: Command) -> None:
-    assert importlib.import_module(f"clinicedge.cli.{verb}").run.__doc__
+    module = importlib.import_module(f"clinicedge.cli.{verb}")
+    inner = getattr(module, "app", None)
+    assert module.run.__doc__ if inner is None else inner.info.help
     ran = ce(verb, "--help")
     assert ran.code == 0
     assert f"clinicedge {verb}" in ran.out
+
+
+@pytest.mark.parametrize("verb", ["bundle", "keys"])
+def test_every_inner_verb_has_help_with_examples_and_json(verb: str, ce: Command) -> None:
+    for inner in inner_verbs(verb):
+        out = ce(verb, inner, "--help").out
+        assert f"  clinicedge {verb} {inner}" in out
+        assert "--json" in out
 
 
 @pytest.mark.parametrize("verb", HERE)
