@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib import metadata
 
-from ..runtime.acceptance import Asked, check_acceptances, try_anew
+from ..runtime.acceptance import Asked, check_acceptances, try_together
 from ..runtime.bundle import Bundle, check_file
 from ..runtime.choices import Choice, read_choice, state_folder
 from ..runtime.engines import engines
@@ -125,7 +125,7 @@ def verify(bundle: Bundle, cache: bool = False) -> BundleHealth:
         row = ArtifactHealth("-", "-", "-", "changed", "not checked", str(err))
         return _health(bundle, (row,), ())
     if not cache:
-        try_anew([one for _, model in models for one in _asked(model)])
+        try_together([one for _, model in models for one in _asked(model)], cache=False)
     rows = tuple(replace(row, member=member) for member, model in models for row in _model(model))
     return _health(bundle, rows, tuple(member for member, _ in models))
 

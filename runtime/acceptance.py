@@ -107,36 +107,42 @@ def check_acceptance(
 
 def check_acceptances(asked: Sequence[Asked], cache: bool = True) -> tuple[AcceptanceResult, ...]:
     """As `check_acceptance` for several, with one process an engine; results in their order."""
-    results: dict[int, AcceptanceResult] = {}
-    for number, one in enumerate(asked):
-        require(one.engine)
+    memories = [_memory(one) for one in asked]
+    results: dict[Path, AcceptanceResult] = {}
+    new: dict[Path, Asked] = {}
+    for memory, one in zip(memories, asked, strict=True):
         one.bundle.check(one.artifact)
-        known = _read(_memory(one)) if cache else None
-        if known is not None:
-            results[number] = known
-        else:
+        known = _read(memory) if cache else None
+        if known is None:
             _check_films(one)
-    for engine in dict.fromkeys(one.engine for one in asked):
-        new = [n for n, one in enumerate(asked) if one.engine == engine and n not in results]
-        outcomes = run_apart([_trial(asked[n]) for n in new])
-        for number, outcome in zip(new, outcomes, strict=True):
-            results[number] = _result(asked[number], outcome)
+            new[memory] = one
+        else:
+            results[memory] = known
+    for engine in dict.fromkeys(one.engine for one in new.values()):
+        batch = {memory: one for memory, one in new.items() if one.engine == engine}
+        outcomes = run_apart([_trial(one) for one in batch.values()])
+        for (memory, one), outcome in zip(batch.items(), outcomes, strict=True):
+            results[memory] = _result(one, outcome)
             if outcome.lasting:
-                _remember(_memory(asked[number]), results[number])
-    return tuple(results[n] for n in range(len(asked)))
+                _remember(memory, results[memory])
+    return tuple(results[memory] for memory in memories)
 
 
-def try_anew(asked: Sequence[Asked]) -> None:
+def try_together(asked: Sequence[Asked], cache: bool) -> None:
     """Try and remember whatever is installed and whole, one process an engine.
 
     What is not is left to `check_acceptance`, which says why.
+
+    Args:
+        cache: False tries again what is remembered.
     """
-    check_acceptances([one for one in asked if _whole(one)], cache=False)
+    check_acceptances([one for one in asked if _to_try(one, cache)], cache)
 
 
-def _whole(asked: Asked) -> bool:
+def _to_try(asked: Asked, cache: bool) -> bool:
     try:
-        require(asked.engine)
+        if cache and _read(_memory(asked)) is not None:
+            return False
         asked.bundle.check(asked.artifact)
         _check_films(asked)
     except ClinicEdgeError:

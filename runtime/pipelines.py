@@ -17,7 +17,7 @@ from .on_lungs import LungFinder, OnLungs
 from .pipeline import CropPredictor
 from .predictor import Predictor
 from .segmenter import Segmenter
-from .selection import Wish, open_model
+from .selection import Wish, open_model, try_first
 
 
 @dataclass
@@ -37,7 +37,9 @@ def open_predictor(bundle: Bundle, wish: Wish) -> Predictor:
         SchemaError: a circle, or pipelines too deep in each other.
         EngineMissingError, AcceptanceError: as `open_model`.
     """
-    bundle.models()
+    models = bundle.models()
+    if len(models) > 1:
+        try_first((model for _, model in models), wish)
     return _open(bundle, _Opening(wish))
 
 

@@ -1,9 +1,10 @@
 """Which artifact, engine and thread count a predictor opens."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
-from .acceptance import require_acceptance
+from .acceptance import Asked, require_acceptance, try_together
 from .bundle import Bundle
 from .choices import Choice, processor, read_choice
 from .classifier import Classifier
@@ -129,6 +130,20 @@ def _tuned(bundle: Bundle, wish: Wish) -> Candidate | None:
     if not any((choice.artifact, choice.compute, format_) in known for format_ in opens):
         return None
     return Candidate(choice.artifact, choice.compute, choice.engine, wish.threads or choice.threads)
+
+
+def try_first(models: Iterable[Bundle], wish: Wish) -> None:
+    """Acceptance of what each model would open first, in one process an engine.
+
+    Opened one after the other each would start its own. What cannot be tried is left to
+    `open_model`, which says why.
+    """
+    asked = []
+    for model in models:
+        with suppress(ArtifactError, EngineError):
+            first = candidates(model, wish)[0]
+            asked.append(Asked(model, first.artifact, first.compute, first.engine))
+    try_together(asked, cache=True)
 
 
 def open_model(bundle: Bundle, wish: Wish) -> ModelPredictor:
