@@ -119,13 +119,22 @@ def _print(report: "ExplainReport", paths: tuple[Path, ...]) -> None:
 
 
 def _print_artifact(found: "ArtifactQuality") -> None:
-    from ..profiles.explanation_quality.tables import COLUMNS, regions, row, title, used
+    from ..profiles.explanation_quality.tables import (
+        COLUMNS,
+        regions,
+        row,
+        title,
+        used,
+        warnings,
+    )
     from .printing import print_table
 
     columns = used(found.methods)
     heads = [COLUMNS[k][0] if k == 0 else f">{COLUMNS[k][0]}" for k in columns]
     rows = [tuple(row(m)[k] for k in columns) for m in found.methods]
     print_table(title(found), heads, rows)
+    for text in warnings(found):
+        print(f"caution: {text}")
     for text in regions(found):
         print(text)
     for left in (*found.not_measured, *found.no_map):

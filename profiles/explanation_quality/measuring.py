@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from ...runtime.bundle import Bundle
 from ...runtime.errors import EngineError, NoLungsError
 from ...runtime.explanations import METHODS, MapRequest, check_request, offers
+from ...runtime.figures import Figure
 from ...runtime.film import Film
 from ...runtime.images import read_film
 from ...runtime.predictor import ModelPredictor, Predictor
 from ..evaluation import Ran, Wanted
 from ..lung_masks import LungMasks
 from ..measure import Progress
+from ..metrics import bootstrap_mean
 from .choosing_films import Chosen
 from .keeping import Started
 from .looking import look, network_of
@@ -176,8 +178,9 @@ def _film(work: _Work, chosen: Chosen, name: str, done: int) -> FilmFigures:
         return FilmFigures(name, chosen.patient, (), str(err).split(":")[0])
     asked = (work.methods, job.label, job.bounds)
     regions = _regions(job, chosen, film)
-    maps = film_figures(work.networks, seen, regions, asked, _counter(work, name, done))
-    return FilmFigures(name, chosen.patient, maps)
+    told = _counter(work, name, done)
+    maps, scores = film_figures(work.networks, seen, regions, asked, told)
+    return FilmFigures(name, chosen.patient, maps, ends=scores)
 
 
 def _regions(job: Job, chosen: Chosen, film: Film) -> Regions:
@@ -226,6 +229,9 @@ def _quality(
         boxes="" if job.boxes is None else job.boxes.source,
         lung_area=_area([m.lungs.area for f in seen for m in f.maps[:1] if m.lungs]),
         box_area=_area([m.box.area for f in seen for m in f.maps[:1] if m.box]),
+        whole=_end(seen, 0),
+        deleted=_end(seen, 1),
+        blurred=_end(seen, 2),
         float_artifact=told[0],
         twin=told[1],
         methods=summarise(seen),
@@ -239,6 +245,13 @@ def _quality(
 def _ran(network: ModelPredictor, sha256: str) -> Ran:
     session = network.report.session
     return Ran(network.report.artifact, sha256, session.engine_version, session.compute)
+
+
+def _end(films: list[FilmFigures], number: int) -> Figure | None:
+    """Mean probability at one end of the curves."""
+    if not films:
+        return None
+    return bootstrap_mean([f.ends[number] for f in films], [f.patient for f in films])
 
 
 def _area(areas: list[float]) -> float | None:

@@ -42,8 +42,8 @@ def film_figures(
     known: Regions,
     asked: tuple[tuple[str, ...], str, Bounds],
     told: Callable[[], None] = lambda: None,
-) -> tuple[MapFigures, ...]:
-    """Measure.
+) -> tuple[tuple[MapFigures, ...], tuple[float, float, float]]:
+    """Measure; also the probability of the class on the film whole, deleted and blurred.
 
     Args:
         asked: methods, the class, and the bounds.
@@ -57,7 +57,7 @@ def film_figures(
         request = MapRequest(method, label, bounds.passes)
         found.append(_one(networks, seen, known, request, (shown, score, bounds.steps)))
         told()
-    return tuple(found)
+    return tuple(found), shown.scores
 
 
 def _score(network: ModelPredictor, seen: Look, label: str) -> tuple[Tensor, Score]:

@@ -13,16 +13,16 @@ from .page_style import STYLE
 from .pictures import FilmRow, Shown
 from .records import ArtifactQuality
 from .reporting import ExplainReport
-from .tables import COLUMNS, cell, regions, row, title, used
+from .tables import COLUMNS, cell, regions, row, title, used, warnings
 
 NAME = "explain-report"
 RULE = (
     "The rule that picks a bundle's default method when it is made, on films of the part guard: "
     "of the methods that need no further runs of the network, those are left out whose map stays "
     "when the weights are shuffled (mean rank correlation above .5), that are empty on more than "
-    "half of the films, or whose insertion less deletion is worse than the best one's (95 % "
-    "interval of the paired difference below zero); of the rest, the largest share inside the "
-    "lungs wins."
+    "half of the films, or whose insertion less deletion is worse than the best one's (by more "
+    "than .02, 95 % interval of the paired difference below zero); of the rest, the largest share "
+    "inside the lungs wins."
 )
 READING = (
     "Deletion and insertion: Petsiuk et al. 2018; pixels go to the mean of the input, or come into "
@@ -97,6 +97,7 @@ def _artifact(found: ArtifactQuality) -> Iterator[str]:
         said = f"On these films the rule would pick {found.choice.method}: {found.choice.why}."
         yield f"<li>{escape(said)}"
         yield from (f"<li>{escape(f'not {o.what}: {o.why}')}" for o in found.choice.others)
+    yield from (f"<li><b>{escape(text)}</b>" for text in warnings(found))
     yield from (f"<li>{escape(text)}" for text in regions(found))
     if found.twin:
         yield f"<li>shuffled weights: {escape(found.twin)}"

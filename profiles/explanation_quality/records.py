@@ -70,12 +70,16 @@ class MapFigures:
 
 @dataclass(frozen=True)
 class FilmFigures:
-    """Every method on one film; `reason` says why there is none, "" where there are some."""
+    """Every method on one film; `reason` says why there is none, "" where there are some.
+
+    `ends`: the probability of the class on the film whole, all deleted, and blurred.
+    """
 
     film: str
     patient: str
     maps: tuple[MapFigures, ...]
     reason: str = ""
+    ends: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,8 @@ class ArtifactQuality:
         lungs, boxes: whose regions, in words; "" where none were given.
         lung_area, box_area: mean share of what the network was shown that the region covers: the
             mass that a map without any preference would have; None where no film has the region.
+        whole, deleted, blurred: mean probability of the class on the films as they are, all deleted
+            (one grey), and blurred; a class that one grey is taken for makes deletion tell little.
         float_artifact: what INT8 maps are compared with, "" for FP32 itself.
         twin: what was shuffled, in words; "" where there is no twin.
         no_map: films without a map (no lungs found), by reason.
@@ -153,6 +159,9 @@ class ArtifactQuality:
     boxes: str
     lung_area: float | None
     box_area: float | None
+    whole: Figure | None
+    deleted: Figure | None
+    blurred: Figure | None
     float_artifact: str
     twin: str
     methods: tuple[MethodQuality, ...]

@@ -74,3 +74,28 @@ def regions(found: ArtifactQuality) -> tuple[str, ...]:
                 "of a map without preference"
             )
     return tuple(told)
+
+
+def warnings(found: ArtifactQuality) -> tuple[str, ...]:
+    """What makes the figures weak, or the maps."""
+    told = []
+    if found.deleted is not None and found.deleted.value >= 0.5:
+        told.append(
+            f"one grey all over is itself scored {found.deleted.value:.2f} for {found.label}: "
+            "deletion tells little here"
+        )
+    for name, area, pick in (
+        ("lungs", found.lung_area, lambda m: m.lung_mass),
+        ("boxes", found.box_area, lambda m: m.box_mass),
+    ):
+        poor = [
+            m.method
+            for m in found.methods
+            if area is not None and (mass := pick(m)) is not None and mass.value < area
+        ]
+        if poor:
+            told.append(
+                f"less of the map is inside the {name} than without any preference: "
+                f"{', '.join(poor)}"
+            )
+    return tuple(told)

@@ -37,6 +37,9 @@ def test_a_method_whose_curves_are_worse_is_left_out() -> None:
     assert found is not None
     assert found.method == "grad-cam"
     assert "0.200 (0.200-0.200) below grad-cam's" in found.others[0].why
+    near = pick(films(row("eigen-cam", 0.29, 0.9), row("grad-cam", 0.3, 0.6)))
+    assert near is not None
+    assert near.method == "eigen-cam"
 
 
 def test_a_map_that_stays_without_what_was_learned_is_left_out() -> None:
