@@ -6,9 +6,16 @@ from typing import Any
 from ..runtime.discrepancy import Opinion, discrepancy
 from ..runtime.errors import NoLungsError
 from ..runtime.film import Film
-from ..runtime.predictions import CAUTION, CascadeResult, Classification, Prediction
+from ..runtime.predictions import (
+    CAUTION,
+    CascadeResult,
+    Classification,
+    Prediction,
+    Segmentation,
+)
 from ..runtime.predictions_json import prediction_json
 from ..runtime.records import to_json
+from . import raw_masks
 from .models_registry import Served
 from .readings import UNSURE
 from .records import NO_SCORE, Reading
@@ -32,6 +39,8 @@ def answer(model: Served, film: Film, reading: Reading) -> Answer:
         prediction = model.predict(film)
     except NoLungsError as err:
         return Answer(_no_score(model, "no-lungs", str(err)), None)
+    if isinstance(prediction, Segmentation):
+        return Answer(raw_masks.kept(prediction), None)
     return Answer(prediction_json(prediction), _compared(model, prediction, reading))
 
 

@@ -17,6 +17,7 @@ from ..runtime.images import decode_film
 from ..runtime.lungs import Box
 from ..runtime.predictions import Explanation, RunReport, Segmentation
 from ..runtime.records import from_json, to_json
+from . import raw_masks
 from .models_registry import Registry, Served
 from .records import NO_SCORE, Case
 from .store import Store
@@ -60,7 +61,7 @@ class Pictures:
         """The mask of the case's first prediction.
 
         Args:
-            form: "json" the prediction with its outlines, as it was answered; "mask" and "raw" a
+            form: "json" the prediction as it was answered, with its outlines; "mask" and "raw" a
                 PNG of the film's size, 255 inside, cleaned and as the network drew it; "alpha" a
                 PNG layer as of an explanation; "overlay" the film with the outlines on it.
 
@@ -73,7 +74,7 @@ class Pictures:
                 "outlines. Send the film to a model that segments."
             )
         if form == "json":
-            return json.dumps(dict(case.answer), ensure_ascii=False).encode("utf-8")
+            return json.dumps(raw_masks.told(case.answer), ensure_ascii=False).encode("utf-8")
         if form == "alpha":
             return self._remembered(case, _mask_name(case, form), lambda: self._layer(case))
         return self._remembered(case, _mask_name(case, form), lambda: self._masks(case)[form])

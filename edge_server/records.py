@@ -6,7 +6,9 @@ from typing import Any
 
 from ..runtime.film import Film
 from ..runtime.predictions import CAUTION
+from ..runtime.predictions_json import RAW_OUTLINE
 from ..runtime.spec import Voi
+from .raw_masks import RAW_MASK
 
 NO_SCORE = "no-score"
 
@@ -146,7 +148,7 @@ def view(case: Case) -> CaseView:
 
 def _without_outlines(answer: Mapping[str, Any]) -> dict[str, Any]:
     """A long list of cases would be megabytes of corners otherwise."""
-    told = {k: v for k, v in answer.items() if k != "raw_outline"}
+    told = {k: v for k, v in answer.items() if k not in (RAW_MASK, RAW_OUTLINE)}
     if "lesions" in told:
         told["lesions"] = [
             {k: v for k, v in lesion.items() if k != "outline"} for lesion in told["lesions"]

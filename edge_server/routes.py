@@ -138,7 +138,7 @@ def _add_pictures(router: APIRouter, server: Server) -> None:
     async def get_segmentation(
         case_id: str, form: Annotated[MaskForm, Query(alias="as")] = "json"
     ) -> Response:
-        """The outlines as they were answered, or pictures of the mask, made when asked for."""
+        """The outlines of what was answered, or pictures of the mask, made when asked for."""
         data = await server.reading.run(lambda: pictures.segmentation(store.get(case_id), form))
         return Response(data, media_type="application/json" if form == "json" else PNG)
 

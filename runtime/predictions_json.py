@@ -2,12 +2,16 @@
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .outlines import Polygon, region_outlines
 from .predictions import CascadeResult, Classification, Findings, Prediction, Segmentation
 from .records import to_json
 
 # A noisy mask has thousands of specks; nobody looks at more outlines than these.
 RAW_REGIONS = 50
+RAW_OUTLINE = "raw_outline"
 
 
 def prediction_json(prediction: Prediction) -> dict[str, Any]:
@@ -28,15 +32,15 @@ def prediction_json(prediction: Prediction) -> dict[str, Any]:
         case Findings():
             return {"kind": "findings", **to_json(prediction)}
         case Segmentation():
-            return _segmentation(prediction)
+            return {**segmentation_json(prediction), RAW_OUTLINE: raw_outline(prediction.raw)}
         case CascadeResult():
             return _cascade(prediction)
 
 
-def _segmentation(seen: Segmentation) -> dict[str, Any]:
+def segmentation_json(seen: Segmentation) -> dict[str, Any]:
+    """As `prediction_json`, without `raw_outline`: on a large film that takes half of the time."""
     height, width = seen.mask.shape
     area = int(seen.mask.sum())
-    raw = region_outlines(seen.raw, RAW_REGIONS)
     return {
         "kind": "segmentation",
         "label": seen.label,
@@ -50,12 +54,16 @@ def _segmentation(seen: Segmentation) -> dict[str, Any]:
         "lesions": [
             {**to_json(lesion), "outline": _points(lesion.outline)} for lesion in seen.lesions
         ],
-        "raw_outline": [_points(region) for region in raw],
         "report": to_json(seen.report),
         "timing": to_json(seen.timing),
         "caution": seen.caution,
         "members": to_json(seen.members),
     }
+
+
+def raw_outline(raw: NDArray[np.bool_]) -> list[list[list[list[int]]]]:
+    """The outlines of the largest regions of bool (H, W), as in `prediction_json`."""
+    return [_points(region) for region in region_outlines(raw, RAW_REGIONS)]
 
 
 def _points(polygons: tuple[Polygon, ...]) -> list[list[list[int]]]:

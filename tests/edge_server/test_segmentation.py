@@ -1,15 +1,20 @@
 """Outlines and masks of a case."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis.extra import numpy as npst
 
+from clinicedge.edge_server.raw_masks import pack, told, unpack
 from clinicedge.edge_server.settings import EngineWish, Settings
 from clinicedge.runtime import decode_film, load
 from clinicedge.runtime.predictions import Segmentation
+from clinicedge.runtime.predictions_json import prediction_json
 
 from .conftest import Box, Serve, dicom_film
 from .test_cases import picture
@@ -152,3 +157,28 @@ def test_outlines_outlive_the_model(
         assert box.client.get(address).json() == told
         answer = box.client.get(address, params={"as": "mask"})
         assert "tiny-bones" in check_problem(answer, 409, "not-in-the-model")
+
+
+def test_raw_outlines_are_drawn_when_asked_for_and_not_before(
+    zoo_box: Box, case: dict[str, Any], expected: Segmentation
+) -> None:
+    (kept,) = zoo_box.server.desk.store.get(case["id"]).predictions
+    assert "raw_outline" not in kept
+    assert np.array_equal(unpack(kept["raw_mask"], expected.raw.shape), expected.raw)
+    answer = zoo_box.client.get(case["links"]["segmentation"]).json()
+    whole = json.loads(json.dumps(prediction_json(expected)))
+    assert answer == {**whole, "timing": answer["timing"]}
+    for shown in (case["predictions"][0], zoo_box.client.get("/api/v1/cases").json()["cases"][0]):
+        assert "raw_mask" not in shown
+
+
+def test_cases_of_earlier_versions_have_their_raw_outlines() -> None:
+    answer = {"kind": "segmentation", "raw_outline": [[[[0, 0], [4, 0], [4, 4]]]]}
+    assert told(answer) == answer
+
+
+@given(npst.arrays(np.bool_, npst.array_shapes(min_dims=2, max_dims=2, max_side=20)))
+def test_a_packed_mask_is_the_same_mask(mask: np.ndarray[Any, Any]) -> None:
+    found = unpack(pack(mask), mask.shape)
+    assert found.dtype == np.bool_
+    assert np.array_equal(found, mask)
