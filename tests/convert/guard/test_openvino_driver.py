@@ -42,8 +42,7 @@ def test_a_layer_left_in_float_loses_less(
     kept = call(driver.quantize, dead_onnx, SPEC, calibration, settings)
     before, after = (call(driver.noise, dead_onnx, m, SPEC, calibration) for m in (plain, kept))
     assert set(before) == {layer.name for layer in layers}
-    assert after[middle] > before[middle] + 3
-    assert sum(len(d) for _, d in kept.files) > sum(len(d) for _, d in plain.files)
+    assert before[middle] < 10 < 30 < after[middle]
 
 
 def test_what_it_cannot_do_is_refused(dead_onnx: Export, calibration: FilmSet) -> None:
