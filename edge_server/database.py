@@ -2,6 +2,7 @@
 
 schema 1  a film, the first opinion, one prediction
 schema 2  and the symptoms, the findings that the clinician saw, the discrepancy
+schema 3  and what clinicians think of the heat maps
 """
 
 from pathlib import Path
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 
 from ..runtime.errors import StoreError
 
-SCHEMA = 2
+SCHEMA = 3
 _BUSY_MS = 5000
 
 _meta = sa.MetaData()
@@ -39,6 +40,19 @@ predictions = sa.Table(
     sa.Column("artifact_sha256", sa.String, nullable=False),
     sa.Column("answer", sa.JSON, nullable=False),
 )
+ratings = sa.Table(
+    "ratings",
+    _meta,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("case_id", sa.ForeignKey("cases.id"), nullable=False, index=True),
+    sa.Column("method", sa.String, nullable=False),
+    sa.Column("label", sa.String, nullable=False),
+    sa.Column("verdict", sa.String, nullable=False),
+    sa.Column("model", sa.String, nullable=False),
+    sa.Column("artifact_sha256", sa.String, nullable=False),
+    sa.Column("rated", sa.String, nullable=False),
+    sa.UniqueConstraint("case_id", "method", "label"),
+)
 
 # What makes a database of that schema one of the next.
 _STEPS = {
@@ -46,6 +60,14 @@ _STEPS = {
         "ALTER TABLE cases ADD COLUMN first_findings JSON",
         "ALTER TABLE cases ADD COLUMN symptoms JSON",
         "ALTER TABLE cases ADD COLUMN discrepancy JSON",
+    ),
+    2: (
+        "CREATE TABLE ratings (number INTEGER NOT NULL, case_id VARCHAR NOT NULL, "
+        "method VARCHAR NOT NULL, label VARCHAR NOT NULL, verdict VARCHAR NOT NULL, "
+        "model VARCHAR NOT NULL, artifact_sha256 VARCHAR NOT NULL, rated VARCHAR NOT NULL, "
+        "PRIMARY KEY (number), UNIQUE (case_id, method, label), "
+        "FOREIGN KEY(case_id) REFERENCES cases (id))",
+        "CREATE INDEX ix_ratings_case_id ON ratings (case_id)",
     ),
 }
 

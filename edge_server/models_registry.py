@@ -7,10 +7,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..profiles.devices import detect
 from ..runtime.acceptance import AcceptanceResult, check_acceptance
 from ..runtime.bundle import Bundle, load
 from ..runtime.errors import SettingsError, UnknownCaseError
+from ..runtime.explanations import MapRequest
+from ..runtime.explanations.lung_fields import lung_fields
 from ..runtime.film import Film
 from ..runtime.intended_use import refuse_outside
 from ..runtime.manifest import Threshold
@@ -76,10 +81,12 @@ class Served:
         with self._turn:
             return self.predictor.predict(film)
 
-    def explain(self, film: Film) -> Explanation:
-        """As `Predictor.explain`."""
+    def explain(
+        self, film: Film, request: MapRequest
+    ) -> tuple[Explanation, NDArray[np.bool_] | None]:
+        """As `Predictor.explain`, and the lungs that the pipeline sees, bool (H, W)."""
         with self._turn:
-            return self.predictor.explain(film)
+            return self.predictor.explain(film, request), lung_fields(self.predictor, film)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
@@ -11,12 +11,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from ..runtime.predictions import CAUTION
+from ..runtime.records import to_json
 from . import web_files
 from .cases import Desk, Upload
+from .heat import Asked, HeatMaps
+from .heat import Form as ExplanationForm
 from .models_json import acceptance_json, model_json
 from .offers import OwnFilm, Phantoms
-from .pictures import Form as ExplanationForm
 from .pictures import MaskForm, Pictures
+from .ratings import RatingList, Verdict, as_csv
 from .readings import SYMPTOMS, Said
 from .records import CaseList, CaseView, view
 from .workers import Workers
@@ -36,6 +39,7 @@ class Server:
 
     desk: Desk
     pictures: Pictures
+    heat: HeatMaps
     phantoms: Phantoms
     own: OwnFilm | None
     scoring: Workers
@@ -48,6 +52,8 @@ def api(server: Server) -> APIRouter:
     router = APIRouter()
     _add_cases(router, server)
     _add_pictures(router, server)
+    _add_explanations(router, server)
+    _add_ratings(router, server)
     _add_offers(router, server)
     _add_state(router, server)
     return router
@@ -117,19 +123,6 @@ def _add_pictures(router: APIRouter, server: Server) -> None:
         return Response(data, media_type=PNG)
 
     @router.get(
-        "/api/v1/cases/{case_id}/explanation",
-        tags=["cases"],
-        response_class=Response,
-        responses=_PICTURE_OR_JSON,
-    )
-    async def get_explanation(
-        case_id: str, form: Annotated[ExplanationForm, Query(alias="as")] = "alpha"
-    ) -> Response:
-        """Where the model's strongest pattern lies; made when it is asked for."""
-        data = await server.reading.run(lambda: pictures.explanation(store.get(case_id), form))
-        return Response(data, media_type="application/json" if form == "json" else PNG)
-
-    @router.get(
         "/api/v1/cases/{case_id}/segmentation",
         tags=["cases"],
         response_class=Response,
@@ -141,6 +134,79 @@ def _add_pictures(router: APIRouter, server: Server) -> None:
         """The outlines of what was answered, or pictures of the mask, made when asked for."""
         data = await server.reading.run(lambda: pictures.segmentation(store.get(case_id), form))
         return Response(data, media_type="application/json" if form == "json" else PNG)
+
+
+def _add_explanations(router: APIRouter, server: Server) -> None:
+    store, heat = server.desk.store, server.heat
+
+    @router.get(
+        "/api/v1/cases/{case_id}/explanation",
+        tags=["explanations"],
+        response_class=Response,
+        responses=_PICTURE_OR_JSON,
+    )
+    async def get_explanation(
+        case_id: str,
+        method: Annotated[
+            str | None, Query(max_length=100, description="the bundle's own where none is named")
+        ] = None,
+        label: Annotated[
+            str | None,
+            Query(alias="class", max_length=200, description="what the answer is about without it"),
+        ] = None,
+        form: Annotated[ExplanationForm, Query(alias="as")] = "alpha",
+    ) -> Response:
+        """A heat map for a class, made when it is asked for: a coloured layer, the film with it, an
+        8-bit map of the film's size, or the numbers with a sentence."""
+
+        def job() -> bytes:
+            return heat.explanation(store.get(case_id), form, Asked(method, label))
+
+        data = await server.reading.run(job)
+        return Response(data, media_type="application/json" if form == "json" else PNG)
+
+    @router.get("/api/v1/cases/{case_id}/explanation/methods", tags=["explanations"])
+    async def get_methods(case_id: str) -> dict[str, Any]:
+        """What can be asked of the model behind the case, the usual method, and the ratings."""
+
+        def job() -> dict[str, Any]:
+            case = store.get(case_id)
+            return {**heat.offered(case), "ratings": to_json(store.ratings.of_case(case.id))}
+
+        return await server.reading.run(job)
+
+
+def _add_ratings(router: APIRouter, server: Server) -> None:
+    store, heat = server.desk.store, server.heat
+
+    @router.post("/api/v1/cases/{case_id}/explanation/rating", tags=["explanations"])
+    async def post_rating(
+        case_id: str,
+        method: Annotated[str, Form(max_length=100)],
+        label: Annotated[str, Form(alias="class", max_length=200)],
+        verdict: Annotated[Verdict, Form()],
+    ) -> RatingList:
+        """What the clinician thinks of a map; a second verdict on it takes the first's place."""
+
+        def job() -> RatingList:
+            case = store.get(case_id)
+            model = heat.rateable(case, Asked(method, label))
+            sha256 = str(case.answer["report"]["artifact_sha256"])
+            store.ratings.rate(case.id, method, label, (verdict, model, sha256))
+            return store.ratings.every()
+
+        return await server.reading.run(job)
+
+    @router.get("/api/v1/ratings", tags=["explanations"])
+    async def get_ratings(
+        form: Annotated[Literal["json", "csv"], Query(alias="as")] = "json",
+    ) -> Response:
+        """Every rating on this box and the counts by method, or one line a rating."""
+        found = await server.reading.run(store.ratings.every)
+        if form == "csv":
+            headers = {"Content-Disposition": 'attachment; filename="ratings.csv"'}
+            return Response(as_csv(found), headers=headers, media_type="text/csv; charset=utf-8")
+        return JSONResponse(to_json(found))
 
 
 def _add_offers(router: APIRouter, server: Server) -> None:

@@ -24,6 +24,7 @@ from ..runtime.records import from_json, to_json
 from .database import cases as _cases
 from .database import open_database
 from .database import predictions as _predictions
+from .ratings import RatingBook
 from .records import Case, FilmRecord, Reading
 
 
@@ -51,7 +52,10 @@ class NewCase:
 
 
 class Store:
-    """The folder of cases. Any thread may call any method."""
+    """The folder of cases. Any thread may call any method.
+
+    `ratings`: what clinicians think of the heat maps.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Open or make the folder, and clear what a killed process left half-done.
@@ -74,6 +78,7 @@ class Store:
         except StoreError:
             self._lock.close()
             raise
+        self.ratings = RatingBook(self._engine)
         self._recover()
 
     def stage(self, case_id: str, file: str, data: bytes) -> Staged:

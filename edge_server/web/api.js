@@ -12,9 +12,9 @@ export class Problem extends Error {
 
 function unreachable() { return new Problem({ type: "urn:clinicedge:problem:network", status: 0 }); }
 
-async function call(path) {
+async function call(path, options = {}) {
   let answer;
-  try { answer = await fetch(path); } catch { throw unreachable(); }
+  try { answer = await fetch(path, options); } catch { throw unreachable(); }
   if (answer.ok) return answer;
   throw new Problem(await answer.json().catch(() => ({ status: answer.status })));
 }
@@ -22,6 +22,11 @@ async function call(path) {
 export async function json(path) { return (await call(path)).json(); }
 
 export async function blob(path) { return (await call(path)).blob(); }
+
+// A few words to keep.
+export async function send(path, fields) {
+  return (await call(path, { method: "POST", body: new URLSearchParams(fields) })).json();
+}
 
 const pause = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
 

@@ -5,6 +5,7 @@ import * as ask from "./ask.js";
 import { byId } from "./dom.js";
 import * as i18n from "./i18n.js";
 import * as layers from "./layers.js";
+import * as maps from "./maps.js";
 import * as view from "./view.js";
 
 const CASES_SHOWN = 20;
@@ -27,6 +28,7 @@ function forget() {
   if (now.preview) URL.revokeObjectURL(now.preview);
   Object.assign(now, { film: null, found: null, preview: null });
   layers.close();
+  maps.close();
   byId("film-box").hidden = true;
   byId("no-preview").hidden = true;
   byId("film").removeAttribute("src");
@@ -116,6 +118,7 @@ function showCase(found) {
   film.src = found.links.image;
   byId("film-box").hidden = false;
   layers.open(found);
+  maps.open(found);
   setState("answer");
   redrawCases();
   byId("verdict-text").focus({ preventScroll: true });
@@ -165,6 +168,7 @@ function redraw() {
   if (now.found) {
     view.drawResult(now.found);
     layers.redraw();
+    maps.redraw();
   }
   if (!byId("error").hidden) byId("error").hidden = true;
 }
@@ -201,6 +205,7 @@ function wire() {
   document.querySelector(".brand").addEventListener("click", (event) => { event.preventDefault(); startOver(); });
   byId("send").addEventListener("click", send);
   layers.start(fail);
+  maps.start(fail);
   byId("error-close").addEventListener("click", () => { byId("error").hidden = true; });
   window.addEventListener("popstate", openAddress);
   wireDrop();

@@ -37,6 +37,8 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
+export function language() { return current; }
+
 export function has(key) { return key in (texts.en ?? {}); }
 
 // A model's label in this language; an unknown one as the model spells it.
