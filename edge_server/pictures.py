@@ -13,6 +13,7 @@ from ..runtime.errors import ArtifactError
 from ..runtime.film import Film
 from ..runtime.images import decode_film
 from ..runtime.predictions import Segmentation
+from . import raw_masks
 from .models_registry import Registry, Served
 from .records import Case
 from .store import Store
@@ -51,7 +52,7 @@ class Pictures:
                 "outlines. Send the film to a model that segments."
             )
         if form == "json":
-            return json.dumps(dict(case.answer), ensure_ascii=False).encode("utf-8")
+            return json.dumps(raw_masks.told(case.answer), ensure_ascii=False).encode("utf-8")
         if form == "alpha":
             return self.remembered(case, _mask_name(case, form), lambda: self._layer(case))
         return self.remembered(case, _mask_name(case, form), lambda: self._masks(case)[form])
