@@ -76,8 +76,9 @@ class AttentionUNet(nn.Module):
                     nn.init.zeros_(module.bias)
         nn.init.normal_(self.head.weight, std=0.01)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """float32 (N, 1, H, W) -> logits (N, 1, H, W)."""
+    def forward_with_features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """float32 (N, 1, H, W) -> logits (N, 1, H, W), the bottleneck's maps (N, C, h, w), >= 0:
+        the coarsest level, where the most of the film is seen at once."""
         skips: list[Tensor] = []
         for i, level in enumerate(self.down):
             x = level(x if i == 0 else self.dropout(functional.max_pool2d(x, 2)))
@@ -87,5 +88,9 @@ class AttentionUNet(nn.Module):
         ):
             raised = up(x)
             x = merge(torch.cat([gate(skip, raised), raised], dim=1))
-        logits: Tensor = self.head(x)
+        return self.head(x), skips[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """float32 (N, 1, H, W) -> logits (N, 1, H, W)."""
+        logits, _ = self.forward_with_features(x)
         return logits

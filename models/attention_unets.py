@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from ..runtime.spec import (
     DicomRules,
+    ExplanationSpec,
     InputSpec,
     IntendedUse,
     MaskRules,
@@ -57,6 +58,7 @@ NOTES = {
 def spec(name: str) -> ModelSpec:
     """What the model is before conversion."""
     side = SIDES[name]
+    coarse = side >> (len(CHANNELS) - 1)
     resize: Resize = "letterbox" if name == FULL else "stretch"
     return ModelSpec(
         name=name,
@@ -75,8 +77,11 @@ def spec(name: str) -> ModelSpec:
             scaling=Scaling(mean=(0.0,), std=(1.0,)),
             dicom=DicomRules(voi="file"),
         ),
-        outputs=(OutputSpec("mask", "mask", (1, side, side), "sigmoid", ("TUMOUR",), "TUMOUR"),),
-        explanation=None,
+        outputs=(
+            OutputSpec("mask", "mask", (1, side, side), "sigmoid", ("TUMOUR",), "TUMOUR"),
+            OutputSpec("features", "features", (CHANNELS[-1], coarse, coarse), "none", (), None),
+        ),
+        explanation=ExplanationSpec("features", "down.4", pooling_linear_head=False),
         weights=WeightsSource(f"{name}.safetensors", "Apache-2.0", ATTRIBUTION),
         mask=MaskRules(min_area_share=0.0005, max_regions=0, smooth=0.004),
     )

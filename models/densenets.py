@@ -83,7 +83,7 @@ def spec(name: str) -> ModelSpec:
             OutputSpec("logits", "logits", (len(labels),), "sigmoid", labels, None),
             OutputSpec("features", "features", (FEATURES, side, side), "none", (), None),
         ),
-        explanation=ExplanationSpec("features", "features.norm5", pooling_linear_head=True),
+        explanation=ExplanationSpec("features", "relu(features.norm5)", pooling_linear_head=True),
         weights=WeightsSource(
             f"{name}.safetensors", "Apache-2.0" if ours else _OWN, ATTRIBUTION if ours else _OWN
         ),
