@@ -38,12 +38,11 @@ def picture(report: QuantizationReport) -> bytes:
         names = [_short(x) for x in report.layers]
         below.set_xticks(range(1, count + 1), names, rotation=90, fontsize=7)
     below.set_xlim(0.2, count + 0.8)
-    figure.legend(
+    above.legend(
         handles=[Patch(color=INT8_COLOUR, label="INT8"), Patch(color=FLOAT_COLOUR, label="float")],
-        loc="outside upper right",
+        loc="upper right",
         ncols=2,
-        frameon=False,
-        fontsize=9,
+        fontsize=8,
     )
     out = io.BytesIO()
     canvas.print_png(out)
