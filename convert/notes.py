@@ -13,6 +13,8 @@ from .source import Source
 # Reached by the acceptance films' scores, or a note says so.
 WANTED = (0.1, 0.9)
 NEAR_FILMS = 2
+# Layers that a note names.
+_NAMED = 6
 
 
 def of_films(films: ConversionFilms) -> tuple[str, ...]:
@@ -64,13 +66,14 @@ def of_temperatures(manifest: Manifest) -> tuple[str, ...]:
 
 def of_speed(artifact: Artifact, speed: MachineSpeed) -> str:
     """What the layers that went back to float cost."""
-    reverted = [layer.name for layer in artifact.float_layers if layer.bytes_added is not None]
+    names = [layer.name for layer in artifact.float_layers if layer.bytes_added is not None]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     guard = artifact.guard
     share = 0.0 if guard is None else guard.float_share
     plain = artifact.bytes if guard is None else guard.plain_bytes
     return (
-        f"{artifact.id}: {len(reverted)} layers went back to float to keep the budget "
-        f"({', '.join(reverted)}); {share:.1%} of the multiply-adds are in float, "
+        f"{artifact.id}: back in float to keep the budget: {', '.join(names[:_NAMED])}{more}; "
+        f"{share:.1%} of the multiply-adds are in float, "
         f"{artifact.bytes / 1000:,.0f} kB against {plain / 1000:,.0f} kB, "
         f"{speed.guarded_ms:.2f} ms against {speed.plain_ms:.2f} ms of plain INT8 and "
         f"{speed.fp32_ms:.2f} ms of FP32 on this machine: {speed.kept:.0%} of the speed-up."

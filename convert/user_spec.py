@@ -18,7 +18,9 @@
 
 What may be left out: version, licence; input.resize ("stretch" or "letterbox" with pad),
 input.filter, input.region ("lungs" for crops); use.modalities, use.age_years, use.not_for;
-[mask] with min_area_share, max_regions, smooth. With a network of the zoo everything may be.
+[mask] with min_area_share, max_regions, smooth; [budget] with what INT8 may lose against FP32:
+points (of sensitivity and of specificity), films (as many always may), auc, dice. With a network
+of the zoo everything may be.
 """
 
 import math
@@ -30,6 +32,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ..runtime.errors import ModelError
+from ..runtime.guarding import USUAL_BUDGET, Budget
 from ..runtime.spec import (
     DicomRules,
     InputSpec,
@@ -143,6 +146,7 @@ def read_spec(path: Path, base: ModelSpec | None) -> ModelSpec:
         explanation=base.explanation if base else None,
         weights=WeightsSource("", licence, _NOT_STATED),
         mask=_mask(table.table("mask", False), task, base),
+        budget=_budget(table.table("budget", False), base),
     )
     table.end()
     return spec
@@ -252,6 +256,22 @@ def _mask(table: _Table, task: str, base: ModelSpec | None) -> MaskRules | None:
             "mask", rules, "min_area_share in 0..1, smooth in 0..0.1 and max_regions from 0"
         )
     return rules if task == "segmentation" else None
+
+
+def _budget(table: _Table, base: ModelSpec | None) -> Budget:
+    usual = base.budget if base else USUAL_BUDGET
+    found = Budget(
+        points=float(table.take("points", "number", usual.points)),
+        films=table.take("films", "whole", usual.films),
+        auc=float(table.take("auc", "number", usual.auc)),
+        dice=float(table.take("dice", "number", usual.dice)),
+    )
+    table.end()
+    if not (0 <= found.points <= 100 and found.films >= 0):
+        raise table.wrong("budget", found, "points in 0..100 and films from 0")
+    if not (0 <= found.auc <= 1 and 0 <= found.dice <= 1):
+        raise table.wrong("budget", found, "auc and dice in 0..1")
+    return found
 
 
 def with_weights(spec: ModelSpec, file: str) -> ModelSpec:

@@ -15,10 +15,14 @@ from clinicedge.convert import (
     convert_model,
     phantom_films,
 )
+from clinicedge.convert.guard.bench import FormatBench
 from clinicedge.convert.user_source import UserModel, load_user_source
 from clinicedge.convert.zoo_source import load_source
+from clinicedge.models import zoo
 from clinicedge.profiles.splits import part_of, patient_key
 from clinicedge.runtime import phantom
+from clinicedge.runtime.guarding import Budget
+from clinicedge.runtime.spec import ModelSpec
 
 from .user_files import findings_row, mask_row, write_data, write_networks, write_spec
 
@@ -40,6 +44,21 @@ def fewer_phantoms() -> Iterator[None]:
     """Where no data are given: drawing films is most of a small conversion's time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(phantom_films, "COUNT", 16)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_search() -> Iterator[None]:
+    """One calibration method a format, and a budget that any INT8 of the zoo keeps: the search
+    has tests of its own in guard/."""
+    known = zoo.spec
+
+    def wide(name: str) -> ModelSpec:
+        return replace(known(name), budget=Budget(points=100, auc=1, dice=1))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FormatBench, "methods", property(lambda bench: bench.driver.METHODS[:1]))
+        patch.setattr(zoo, "spec", wide)
         yield
 
 

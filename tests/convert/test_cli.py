@@ -41,6 +41,6 @@ def test_json_and_nothing_else(
 
 def test_the_proof_table(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     out, _ = _run(words, capsys)
-    assert "tflite/int8-static" in out
+    assert "tflite/int8-guarded" in out
     assert "24 films of phantoms, part guard" in out
     assert "unchanged, reused" in out

@@ -17,7 +17,7 @@ from clinicedge.runtime.images import prepare
 IDS = tuple(
     f"{format_}/{recipe}"
     for format_ in ("onnx", "tflite", "openvino")
-    for recipe in ("fp32", "fp16", "int8-static")
+    for recipe in ("fp32", "fp16", "int8-guarded")
 )
 # Files of fp16 weights and int8 weights, over FP32; a small network is half graph.
 LARGEST = {"fp32": 1.0, "fp16": 0.62, "int8": 0.5}
@@ -34,7 +34,7 @@ def test_every_artifact_is_there_and_intact(bundle: Bundle) -> None:
     assert dict(bundle.manifest.defaults) == {
         "fp32": "fp32",
         "fp16": "fp16",
-        "int8": "int8-static",
+        "int8": "int8-guarded",
     }
 
 

@@ -34,7 +34,7 @@ def masks(files: Path, small: ConvertOptions) -> Conversion:
 def test_masks_in_three_formats_are_the_network(masks: Conversion) -> None:
     manifest = masks.manifest
     assert [a.id for a in manifest.artifacts] == [
-        f"{f}/{r}" for f in ("onnx", "tflite", "openvino") for r in ("fp32", "int8-static")
+        f"{f}/{r}" for f in ("onnx", "tflite", "openvino") for r in ("fp32", "int8-guarded")
     ]
     for artifact in manifest.artifacts:
         assert artifact.parity.n_films == 12
@@ -71,7 +71,7 @@ def test_masks_bundle_runs_and_passes_its_acceptance(masks: Conversion) -> None:
 
 def test_findings_have_a_threshold_each(findings: Conversion) -> None:
     thresholds = {(t.artifact, t.label): t for t in findings.manifest.thresholds}
-    assert set(thresholds) == {(a, x) for a in ("onnx/fp32", "onnx/int8-static") for x in ABC}
+    assert set(thresholds) == {(a, x) for a in ("onnx/fp32", "onnx/int8-guarded") for x in ABC}
     assert "F1" in thresholds["onnx/fp32", "A"].rule
     assert thresholds["onnx/fp32", "C"].rule == "not set on data: 0.5"
     for artifact in findings.manifest.artifacts:

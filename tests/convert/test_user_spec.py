@@ -75,6 +75,8 @@ WRONG = {
     "0 to 255 with a letterbox": ("channels = 1", 'channels = 1\nresize = "letterbox"'),
     "two numbers": ("[use]", "[use]\nage_years = [1]"),
     "one of NORMAL, PNEUMONIA": ("[input]", 'positive = "FLU"\n[input]'),
+    "points in 0..100": ("points = 100", "points = 101"),
+    "auc and dice in 0..1": ("auc = 1", "auc = -0.1"),
     "Expected TOML": ("[input]", "[input"),
 }
 
@@ -94,7 +96,7 @@ def test_a_missing_spec(tmp_path: Path) -> None:
         read_spec(tmp_path / "none.toml", None)
 
 
-KEYS = ("name", "task", "labels", "positive", "input", "use", "mask", "version")
+KEYS = ("name", "task", "labels", "positive", "input", "use", "mask", "budget", "version")
 VALUES = ('""', "3", "-1.5", "[]", "[[1]]", "{}", "{ a = 1 }", "true", "nan")
 
 

@@ -98,6 +98,10 @@ std = [0.25]
 [use]
 statement = "a test"
 body_part = "CHEST"
+[budget]
+points = 100
+auc = 1
+dice = 1
 """
 
 

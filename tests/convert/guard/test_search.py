@@ -1,0 +1,140 @@
+"""The search alone: on a network of which we know which layers must stay in float."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clinicedge.convert.guard.driver import Layer, Quantization
+from clinicedge.convert.guard.ranking import MOST_FLOAT, float_share, ranked, within_cap
+from clinicedge.convert.guard.search import Found, clearly_best, search
+from clinicedge.convert.recipes import Export
+from clinicedge.runtime.errors import BudgetError
+from clinicedge.runtime.guarding import PairedLoss
+
+COUNT = 12
+LAYERS = tuple(
+    Layer(f"l{i}", "Conv", 1000 + i, 400, (f"l{i - 1}",) if i else (), tail=i == COUNT - 1)
+    for i in range(COUNT)
+)
+NAMES = tuple(layer.name for layer in LAYERS if not layer.tail)
+
+
+@dataclass
+class Net:
+    """Every culprit that is not in float costs three films of 100; two are allowed."""
+
+    culprits: frozenset[str]
+    methods: tuple[str, ...] = ("one", "other")
+    scores: Mapping[str, float] = field(default_factory=dict)
+    noisiest: tuple[str, ...] = ()
+    asked: list[Quantization] = field(default_factory=list)
+
+    def layers(self) -> tuple[Layer, ...]:
+        return LAYERS
+
+    def quantize(self, settings: Quantization) -> Export:
+        self.asked.append(settings)
+        return Export((("net", "/".join((settings.method, *settings.float_layers)).encode()),), ())
+
+    def scores_db(self, made: Export) -> float:
+        return self.scores.get(made.files[0][1].decode(), 30.0)
+
+    def losses(self, made: Export) -> tuple[PairedLoss, ...]:
+        left = set(made.files[0][1].decode().split("/")[1:])
+        lost = 0.03 * len(self.culprits - left)
+        return (PairedLoss("sensitivity", "", lost, lost, lost, 0.02, 100, 90),)
+
+    def noise(self, made: Export) -> Mapping[str, float]:
+        own = np.array([0.3 if layer.name in self.noisiest else 1e-4 for layer in LAYERS])
+        return dict(
+            zip((la.name for la in LAYERS), (-10 * np.log10(own.cumsum())).tolist(), strict=True)
+        )
+
+
+def _found(net: Net, limit: int = 40) -> Found:
+    return search(net, "int8-static", limit, lambda _: None)
+
+
+def test_plain_int8_that_keeps_the_budget_stays_as_it_is() -> None:
+    net = Net(frozenset())
+    found = _found(net)
+    assert found.settings == Quantization("int8-static", "one")
+    assert found.export is found.plain
+    assert len(net.asked) == 2
+    other, published = found.trials
+    assert (other.method, other.worst, other.snr_db) == ("other", None, 30.0)
+    assert (published.method, published.float_layers, published.worst) == ("one", 0, 0.0)
+
+
+@pytest.mark.parametrize(("db", "method"), [(30.9, "one"), (31.5, "other"), (20.0, "one")])
+def test_a_method_must_be_clearly_less_noisy_than_the_usual_one(db: float, method: str) -> None:
+    found = _found(Net(frozenset(), scores={"other": db}))
+    assert found.settings.method == found.trials[-1].method == method
+
+
+def test_the_layers_that_cost_most_go_back_and_no_others() -> None:
+    culprits = frozenset({"l2", "l7", "l8"})
+    net = Net(culprits, noisiest=("l2", "l7", "l8"))
+    found = _found(net)
+    assert set(found.settings.float_layers) == culprits
+    assert found.settings.float_layers == ("l2", "l7", "l8"), "as they run"
+    assert found.trials[-1].float_layers == 3
+    assert found.trials[-1].worst == 0.0
+    assert len(found.trials) == len(net.asked) <= 12
+
+
+def test_the_same_search_twice() -> None:
+    one, other = (Net(frozenset({"l3", "l9"}), noisiest=("l3", "l9")) for _ in range(2))
+    assert _found(one).trials == _found(other).trials
+    assert one.asked == other.asked
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sets(st.sampled_from(NAMES), max_size=4), st.integers(2, 40))
+def test_what_is_found_keeps_the_budget_within_the_limit(culprits: set[str], limit: int) -> None:
+    net = Net(frozenset(culprits))
+    try:
+        found = _found(net, limit)
+    except BudgetError:
+        assert culprits
+    else:
+        assert culprits <= set(found.settings.float_layers)
+        assert found.trials[-1].worst == 0.0
+        assert float_share(LAYERS, found.settings.float_layers) <= MOST_FLOAT
+    assert len(net.asked) <= max(limit, len(net.methods))
+
+
+def test_too_few_trials_say_what_was_lost_and_what_to_do() -> None:
+    with pytest.raises(BudgetError) as told:
+        _found(Net(frozenset({"l1", "l5", "l9"})), limit=3)
+    for words in ("sensitivity loses 0.09", "at most 0.0200 allowed", "100 films", "more trials"):
+        assert words in str(told.value)
+
+
+def test_half_of_the_multiply_adds_at_most_go_to_float() -> None:
+    order = within_cap(NAMES, LAYERS, MOST_FLOAT)
+    assert len(order) == 4
+    with pytest.raises(BudgetError, match="50% of the multiply-adds"):
+        _found(Net(frozenset(NAMES)))
+
+
+def test_a_layer_answers_for_its_own_noise_alone() -> None:
+    wide = (
+        Layer("a", "Conv", 100, 4),
+        Layer("b", "Conv", 100, 4, ("a",)),
+        Layer("c", "Add", 0, 0, ("a", "b")),
+        Layer("end", "Gemm", 10, 4, ("c",), tail=True),
+    )
+    assert ranked(wide, {"a": 40.0, "b": 5.0, "c": 4.99, "end": 1.0}) == ("b", "c", "a")
+    assert ranked(wide, {"b": 20.0}) == ("b", "a", "c"), "what was not measured goes last"
+    assert float_share(wide, ("b",)) == pytest.approx(110 / 210)
+
+
+def test_clearly_best() -> None:
+    assert clearly_best([10.0]) == 0
+    assert clearly_best([10.0, 10.9, 11.2]) == 2
+    assert clearly_best([-120.0, -120.0]) == 0
