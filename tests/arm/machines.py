@@ -3,7 +3,7 @@
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
@@ -16,6 +16,8 @@ from clinicedge.runtime.trial import Outcome, Trial
 from .processors import Processor, draw
 
 LIMIT_S = 900
+# Trials that one process takes without help.
+FEW = 3
 REPOSITORY = Path(__file__).parents[2]
 # Child processes are started through the script as well, or they would run on this machine.
 _MAIN = (
@@ -43,13 +45,19 @@ class Machine:
         )
 
     def outcomes(self, trials: Sequence[Trial]) -> tuple[Outcome, ...]:
-        """What comes of each trial on it, in the order given; two engines at a time."""
-        engines = tuple(dict.fromkeys(t.engine for t in trials))
-        groups = [[t for t in trials if t.engine == engine] for engine in engines]
+        """What comes of each trial on it, in the order given; two processes at a time."""
+        groups = list(_groups(trials))
         with ThreadPoolExecutor(2) as pool:
             found = list(pool.map(lambda group: run_apart(group, str(self.python)), groups))
         by_trial = dict(zip(chain(*groups), chain(*found), strict=True))
         return tuple(by_trial[trial] for trial in trials)
+
+
+def _groups(trials: Sequence[Trial]) -> Iterator[list[Trial]]:
+    """By engine, many in two halves: a start costs as much as some films."""
+    for engine in dict.fromkeys(t.engine for t in trials):
+        own = [t for t in trials if t.engine == engine]
+        yield from (own[::2], own[1::2]) if len(own) > FEW else (own,)
 
 
 def machine(processor: Processor, root: Path | None, folder: Path) -> Machine:
@@ -61,9 +69,9 @@ def machine(processor: Processor, root: Path | None, folder: Path) -> Machine:
     prefix = folder / "prefix"
     prefix.mkdir(parents=True)
     draw(processor, prefix)
-    if root is None:
-        python, paths = Path(sys.executable), []
-    else:
+    python = Path(sys.executable)
+    paths: list[Path] = []
+    if root is not None:
         for part in ("bin", "etc", "lib", "sbin", "usr", "var"):
             (prefix / part).symlink_to(root / part)
         python, paths = prefix / "usr/bin/python3", [_named(folder), REPOSITORY / ".dev"]

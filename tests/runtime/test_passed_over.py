@@ -1,6 +1,7 @@
 """What does not reproduce the recorded answers is not used, the next one is, and answers say so."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from strangers import ABORTS, HANGS, ILLEGAL, KILLED, LEAVES, RAISES, stranger
 from clinicedge.runtime import Bundle, Film, acceptance, apart, choices, selection
 from clinicedge.runtime.acceptance import Asked, check_acceptance, check_acceptances
 from clinicedge.runtime.choices import KERNEL_FLAGS, Choice, Processor, write_choice
+from clinicedge.runtime.engines import engines
 from clinicedge.runtime.errors import AcceptanceError, IntegrityError
 from clinicedge.runtime.predictions_json import prediction_json
+from clinicedge.runtime.trial import Outcome, Trial
 
 ORDER = ("stranger", "onnxruntime")
 
@@ -24,6 +27,10 @@ def notes_of(bundle: Bundle, film: Film, order: tuple[str, ...] | None = None) -
     report = predictor.predict(film).report
     assert (report.artifact, report.session.engine) == ("onnx/fp32", "onnxruntime")
     return report.session.notes
+
+
+def _never(trials: Sequence[Trial]) -> tuple[Outcome, ...]:
+    pytest.fail(f"{len(trials)} trials, expected what is remembered")
 
 
 def test_an_artifact_that_answers_otherwise_is_passed_over(tmp_path: Path, film: Film) -> None:
@@ -114,7 +121,7 @@ def test_a_crash_is_remembered_and_verify_tries_again(
     with stranger(tmp_path, ILLEGAL):
         first = check_acceptance(bundle, "onnx/fp32", engine="stranger")
         with monkeypatch.context() as patch:
-            patch.setattr(acceptance, "run_apart", lambda trials: tuple(1 / len(trials)))
+            patch.setattr(acceptance, "run_apart", _never)
             assert check_acceptance(bundle, "onnx/fp32", engine="stranger") == first
     with stranger(tmp_path / "mended", "return ORT.open(files, graph, options)"):
         assert not check_acceptance(bundle, "onnx/fp32", engine="stranger").passed
@@ -158,7 +165,7 @@ def test_a_read_only_box_tries_each_but_once(
     bundle = tiny.binary(tmp_path / "b")
     first = check_acceptance(bundle, "onnx/fp32")
     assert first.passed
-    monkeypatch.setattr(acceptance, "run_apart", lambda trials: tuple(1 / len(trials)))
+    monkeypatch.setattr(acceptance, "run_apart", _never)
     assert check_acceptance(bundle, "onnx/fp32") == first
 
 
@@ -180,7 +187,7 @@ def test_a_changed_film_or_file_is_refused_not_passed_over(tmp_path: Path) -> No
 
 def test_a_choice_for_what_the_bundle_does_not_have_is_not_taken(tmp_path: Path) -> None:
     bundle = tiny.binary(tmp_path / "b")
-    version = selection.engines()["onnxruntime"].version() or ""
+    version = engines()["onnxruntime"].version() or ""
     write_choice(bundle.id, Choice("onnx/gone", "f32", "onnxruntime", 1, version))
     assert selection.candidates(bundle, selection.Wish())[0].artifact == "onnx/fp32"
 
@@ -189,7 +196,7 @@ def test_a_frozen_program_runs_trials_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`sys.executable` is the program then, not a Python."""
-    monkeypatch.setattr(apart.sys, "frozen", True, raising=False)
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
     monkeypatch.setattr(apart, "_process", None)
     assert check_acceptance(tiny.binary(tmp_path / "b"), "onnx/fp32", cache=False).passed
 
