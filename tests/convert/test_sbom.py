@@ -5,8 +5,10 @@ import json
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from clinicedge.convert.options import Conversion
 from clinicedge.convert.recipes import tool_versions
 from clinicedge.convert.sbom import Subject, sbom_bytes, sbom_entry
+from clinicedge.runtime.bundle import read_bundle
 from clinicedge.runtime.files import sha256_bytes
 
 SUBJECT = Subject("mobilenet-0.25-128", "1.0.0", "Apache-2.0", "a" * 64)
@@ -37,3 +39,13 @@ def test_the_manifest_s_entry() -> None:
     entry = sbom_entry(data)
     assert (entry.sha256, entry.bytes) == (sha256_bytes(data), len(data))
     assert "hashes" not in json.loads(data)["metadata"]["component"]
+
+
+def test_a_converted_bundle_carries_it_and_its_manifest_the_hash(converted: Conversion) -> None:
+    bundle = read_bundle(converted.folder)
+    assert bundle.manifest.sbom is not None
+    assert bundle.manifest.provenance is not None
+    document = json.loads((bundle.folder / bundle.manifest.sbom.path).read_bytes())
+    found = {c["name"]: c["version"] for c in document["components"]}
+    assert bundle.manifest.provenance.tools.items() <= found.items()
+    bundle.check_all()

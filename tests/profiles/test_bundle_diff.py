@@ -4,6 +4,7 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny_bundles as tiny
 from PIL import Image
@@ -15,7 +16,7 @@ from clinicedge.profiles.splits import part_of, patient_key
 from clinicedge.runtime import Bundle
 from clinicedge.runtime.errors import ArtifactError, DataError
 from clinicedge.runtime.figures import Accuracy, Figure, Flips
-from clinicedge.runtime.manifest import DataHygiene, DataPart, FloatLayer
+from clinicedge.runtime.manifest import DataHygiene, DataPart, FloatLayer, artifact_sha256
 
 FIGURE = Figure(0.95, 0.92, 0.97, 400, 300)
 
@@ -67,7 +68,7 @@ def test_accuracy_flips_float_layers_and_patients(one: Bundle, tmp_path: Path) -
         )
         artifact = replace(
             artifact,
-            sha256=tiny.artifact_sha256(files),
+            sha256=artifact_sha256(files),
             graphs=(replace(artifact.graphs[0], files=files),),
             accuracy=(accuracy,),
             flips=(Flips("PNEUMONIA", "d", "guard", 400, flips, 0, 0, flips, 0.5),),
@@ -106,7 +107,7 @@ def films(tmp_path: Path) -> Path:
     rows = []
     for i, patient in enumerate(guard):
         name = f"{patient}.png"
-        Image.fromarray(tiny.film(tiny.np.full((40, 40), i * 32)).pixels).save(root / name)
+        Image.fromarray(tiny.film(np.full((40, 40), i * 32)).pixels).save(root / name)
         rows.append((name, "PNEUMONIA" if i >= 4 else "NORMAL", patient, "train"))
     with (root / "manifest.csv").open("w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows([("file", "label", "patient", "split"), *rows])
