@@ -2,7 +2,7 @@
 
 from itertools import combinations
 
-from ...profiles.splits import refuse_overlap
+from ...profiles.splits import key_hash, refuse_overlap
 from ...runtime.errors import DataError
 from ...runtime.spec import ModelSpec
 from ..films import ConversionFilms, FilmSet
@@ -31,7 +31,8 @@ def refuse_films(films: ConversionFilms, spec: ModelSpec) -> None:
         )
     for one, other in combinations(parts, 2):
         names = (f"part '{one.part}' of {one.data}", f"part '{other.part}' of {other.data}")
-        refuse_overlap(sorted(set(one.patients)), sorted(set(other.patients)), names)
+        ours, theirs = ({key_hash(key) for key in part.patients} for part in (one, other))
+        refuse_overlap(ours, theirs, names)
 
 
 def _refuse_size(films: FilmSet, spec: ModelSpec) -> None:
