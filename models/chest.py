@@ -2,7 +2,14 @@
 
 from dataclasses import replace
 
-from ..runtime.spec import IntendedUse, ModelSpec, WeightsSource
+from ..runtime.spec import (
+    DicomRules,
+    InputSpec,
+    IntendedUse,
+    ModelSpec,
+    Scaling,
+    WeightsSource,
+)
 
 LABELS = ("NORMAL", "PNEUMONIA")
 LUNG_CROP = "-lung-crop"
@@ -24,6 +31,21 @@ USE = IntendedUse(
         "telling bacterial from viral pneumonia",
     ),
 )
+
+
+def chest_input(side: int, scaling: Scaling) -> InputSpec:
+    """side x side pixels, three channels alike; stretched, since our films came squashed."""
+    return InputSpec(
+        name="film",
+        height=side,
+        width=side,
+        channels=3,
+        resize="stretch",
+        filter="bilinear",
+        pad_value=None,
+        scaling=scaling,
+        dicom=DicomRules(voi="file"),
+    )
 
 
 def lung_crop(spec: ModelSpec) -> ModelSpec:

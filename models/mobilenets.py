@@ -4,15 +4,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..runtime.spec import (
-    DicomRules,
     ExplanationSpec,
-    InputSpec,
     ModelSpec,
     OutputSpec,
     Scaling,
     WeightsSource,
 )
-from .chest import ATTRIBUTION, LABELS, USE
+from .chest import ATTRIBUTION, LABELS, USE, chest_input
 from .family import Family
 from .layers import Cost, cost, feature_shape
 
@@ -68,17 +66,7 @@ def spec(name: str) -> ModelSpec:
         task="classification",
         licence="Apache-2.0 (code and weights); training data CC BY 4.0",
         intended_use=USE,
-        input=InputSpec(
-            name="film",
-            height=resolution,
-            width=resolution,
-            channels=3,
-            resize="stretch",
-            filter="bilinear",
-            pad_value=None,
-            scaling=scaling,
-            dicom=DicomRules(voi="file"),
-        ),
+        input=chest_input(resolution, scaling),
         outputs=(
             OutputSpec("logits", "logits", (2,), "softmax", LABELS, "PNEUMONIA"),
             OutputSpec("features", "features", feature_shape(width, resolution), "none", (), None),

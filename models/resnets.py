@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..runtime.spec import (
-    DicomRules,
     ExplanationSpec,
     InputSpec,
     ModelSpec,
@@ -12,7 +11,7 @@ from ..runtime.spec import (
     Scaling,
     WeightsSource,
 )
-from .chest import ATTRIBUTION, LABELS, USE
+from .chest import ATTRIBUTION, LABELS, USE, chest_input
 from .family import Family
 from .layers import Conv, Cost, Placed, total
 
@@ -51,17 +50,7 @@ def spec(name: str) -> ModelSpec:
 
 def imagenet_input() -> InputSpec:
     """224 x 224, three channels alike, scaled as ImageNet's."""
-    return InputSpec(
-        name="film",
-        height=SIDE,
-        width=SIDE,
-        channels=3,
-        resize="stretch",
-        filter="bilinear",
-        pad_value=None,
-        scaling=IMAGENET,
-        dicom=DicomRules(voi="file"),
-    )
+    return chest_input(SIDE, IMAGENET)
 
 
 def convolutions() -> Iterator[Placed]:

@@ -8,15 +8,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..runtime.spec import (
-    DicomRules,
     ExplanationSpec,
-    InputSpec,
     ModelSpec,
     OutputSpec,
     Scaling,
     WeightsSource,
 )
-from .chest import ATTRIBUTION, LABELS, USE
+from .chest import ATTRIBUTION, LABELS, USE, chest_input
 from .family import Family
 from .layers import Cost
 
@@ -58,17 +56,7 @@ def spec(name: str) -> ModelSpec:
         task="classification",
         licence="Apache-2.0 (code and weights); training data CC BY 4.0",
         intended_use=USE,
-        input=InputSpec(
-            name="film",
-            height=SIDE,
-            width=SIDE,
-            channels=3,
-            resize="stretch",
-            filter="bilinear",
-            pad_value=None,
-            scaling=Scaling(mean=(0.0,) * 3, std=(1.0,) * 3),
-            dicom=DicomRules(voi="file"),
-        ),
+        input=chest_input(SIDE, Scaling(mean=(0.0,) * 3, std=(1.0,) * 3)),
         outputs=(
             OutputSpec("logits", "logits", (2,), "softmax", LABELS, "PNEUMONIA"),
             OutputSpec("features", "features", (FILTERS[-1][0], side, side), "none", (), None),

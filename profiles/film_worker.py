@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..runtime.errors import ClinicEdgeError
 from ..runtime.records import from_json, to_json
-from .worker import EXIT_REFUSED, Sample, import_engine, timed_runs
+from .worker import EXIT_REFUSED, Sample, import_engine, sampled, timed_runs
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,6 @@ def measure(job: FilmJob) -> Sample:
     """
     from ..runtime.bundle import load
     from ..runtime.images import read_film
-    from .machine import own_memory_mb
 
     bundle = load(job.bundle)
     film = read_film(Path(job.film))
@@ -49,20 +48,8 @@ def measure(job: FilmJob) -> Sample:
     predictor = bundle.predictor(job.engine, job.precision, job.threads)
     loaded = time.perf_counter()
     # A new film each time: what was found on the film before must not be taken again.
-    first, steady = timed_runs(lambda: predictor.predict(replace(film)), job.seconds, job.runs)
-    session = predictor.report.session
-    return Sample(
-        engine_version=session.engine_version,
-        device=session.device,
-        compute=session.compute,
-        threads=session.threads,
-        import_ms=(imported - start) * 1e3,
-        load_ms=(loaded - imported) * 1e3,
-        first_ms=first,
-        steady_ms=steady,
-        rss_mb=own_memory_mb("VmRSS"),
-        peak_rss_mb=own_memory_mb("VmHWM"),
-    )
+    runs = timed_runs(lambda: predictor.predict(replace(film)), job.seconds, job.runs)
+    return sampled(predictor.report.session, (start, imported, loaded), runs)
 
 
 def main() -> None:

@@ -13,10 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..runtime.errors import ClinicEdgeError
 from ..runtime.figures import Compute
 from ..runtime.records import from_json, to_json
+
+if TYPE_CHECKING:
+    from ..runtime.session import SessionReport
 
 # What importing an engine means; the import of an engine not listed here counts as loading.
 MODULES = {
@@ -77,7 +81,6 @@ def measure(job: Job) -> Sample:
     from ..runtime.bundle import load
     from ..runtime.engines import open_session
     from ..runtime.session import SessionOptions
-    from .machine import own_memory_mb
 
     bundle = load(job.bundle)
     start = time.perf_counter()
@@ -88,8 +91,24 @@ def measure(job: Job) -> Sample:
     loaded = time.perf_counter()
     draw = np.random.default_rng(0)
     feed = {t.name: draw.uniform(-1, 1, t.shape).astype(np.float32) for t in session.inputs}
-    first, steady = timed_runs(lambda: session.run(feed), job.seconds, job.runs)
-    report = session.report
+    runs = timed_runs(lambda: session.run(feed), job.seconds, job.runs)
+    return sampled(session.report, (start, imported, loaded), runs)
+
+
+def sampled(
+    report: "SessionReport",
+    seconds: tuple[float, float, float],
+    runs: tuple[float, tuple[float, ...]],
+) -> Sample:
+    """The sample of this process.
+
+    Args:
+        seconds: when it began, had the engine's package, and was open.
+        runs: of `timed_runs`.
+    """
+    from .machine import own_memory_mb
+
+    start, imported, loaded = seconds
     return Sample(
         engine_version=report.engine_version,
         device=report.device,
@@ -97,8 +116,8 @@ def measure(job: Job) -> Sample:
         threads=report.threads,
         import_ms=(imported - start) * 1e3,
         load_ms=(loaded - imported) * 1e3,
-        first_ms=first,
-        steady_ms=steady,
+        first_ms=runs[0],
+        steady_ms=runs[1],
         rss_mb=own_memory_mb("VmRSS"),
         peak_rss_mb=own_memory_mb("VmHWM"),
     )

@@ -12,7 +12,7 @@ from ...profiles.masks import MaskDataset
 from ...profiles.shortcut_audit import AuditFigures
 from ...runtime.errors import DataError, ModelError, WeightsMissingError
 from ...runtime.files import sha256_file, write_atomic
-from ...runtime.records import dump_bytes
+from ...runtime.records import dump_bytes, to_json
 from ...runtime.spec import ModelSpec
 from .. import weights
 from ..zoo import build, cost, spec
@@ -110,7 +110,7 @@ def _card(model: ModelSpec, data: Data, state: RunState, found: Judgement, sha25
         kept_epoch=state.best_epoch + 1,
         training_minutes=state.seconds / 60,
         tools={"python": platform.python_version(), "torch": torch.__version__},
-        recipe=state.recipe,
+        recipe=to_json(state.recipe),
         thresholds=dict(found.thresholds),
         masks=found.masks,
     )

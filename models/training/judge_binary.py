@@ -6,12 +6,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ...profiles.datasets import Dataset
-from ...profiles.metrics import evaluate_binary, pick_threshold
+from ...profiles.metrics import pick_threshold
 from ...profiles.splits import refuse_overlap
-from ...runtime.figures import Accuracy, Part
+from ...runtime.figures import Part
 from ...runtime.spec import InputSpec, ModelSpec
 from .cropping import Crop
-from .judgement import NEW_PATIENTS, TEST_PARTS, Judgement, Measured
+from .judgement import NEW_PATIENTS, TEST_PARTS, Judgement, measure_label
 from .scoring import film_logits
 
 
@@ -41,33 +41,9 @@ def judge_binary(
             continue
         refuse_overlap(train, films.key_hashes(), ("train", part))
         found = score_films(module, films, model.input, cropped)
-        rows.append(_row(what, part, films, found, (positive, threshold)))
+        truth = np.array(films.positives(positive))
+        rows.append(measure_label((what, part), films, found, truth, ("", threshold)))
     return Judgement(threshold, rule, int(seen.sum()), tuple(rows))
-
-
-def _row(
-    what: str,
-    part: Part,
-    films: Dataset,
-    scores: NDArray[np.float64],
-    rule: tuple[str, float],
-) -> Measured:
-    positive, threshold = rule
-    seen = np.isfinite(scores)
-    labels = np.array(films.positives(positive))[seen]
-    patients = [p for p, s in zip(films.patients(), seen, strict=True) if s]
-    f = evaluate_binary(scores[seen], labels, patients, threshold)
-    figures = Accuracy(
-        data=films.name,
-        part=part,
-        compute="f32",
-        threshold=threshold,
-        accuracy=f.accuracy,
-        sensitivity=f.sensitivity,
-        specificity=f.specificity,
-        auc=f.auc,
-    )
-    return Measured(what, figures, int((~seen).sum()))
 
 
 def score_films(

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ...profiles.datasets import Dataset
-from ...profiles.metrics import evaluate_binary, pick_threshold_f1
+from ...profiles.metrics import pick_threshold_f1
 from ...profiles.splits import refuse_overlap
-from ...runtime.figures import Accuracy, Part
+from ...runtime.figures import Part
 from ...runtime.spec import ModelSpec
 from .cropping import Crop
-from .judgement import NEW_PATIENTS, TEST_PARTS, Judgement, Measured
+from .judgement import NEW_PATIENTS, TEST_PARTS, Judgement, Measured, measure_label
 from .scoring import film_logits
 
 NOT_SET = "not set: no label has films with and without it"
@@ -61,26 +61,11 @@ def _rows(
     scores: NDArray[np.float64],
     thresholds: dict[str, float],
 ) -> Iterator[Measured]:
-    what, part = where
     seen = np.isfinite(scores[:, 0])
     truth = films.findings(tuple(thresholds))
-    patients = [p for p, s in zip(films.patients(), seen, strict=True) if s]
-    for k, (label, threshold) in enumerate(thresholds.items()):
-        if not _both_ways(truth[seen, k]):
-            continue
-        f = evaluate_binary(scores[seen, k], truth[seen, k], patients, threshold)
-        figures = Accuracy(
-            data=films.name,
-            part=part,
-            compute="f32",
-            threshold=threshold,
-            accuracy=f.accuracy,
-            sensitivity=f.sensitivity,
-            specificity=f.specificity,
-            auc=f.auc,
-            label=label,
-        )
-        yield Measured(what, figures, int((~seen).sum()))
+    for k, rule in enumerate(thresholds.items()):
+        if _both_ways(truth[seen, k]):
+            yield measure_label(where, films, scores[:, k], truth[:, k], rule)
 
 
 def _both_ways(truth: NDArray[np.bool_]) -> bool:

@@ -3,6 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ...profiles.datasets import Dataset
+from ...profiles.metrics import evaluate_binary
 from ...runtime.figures import Accuracy, MaskAccuracy, Part
 
 
@@ -44,3 +49,39 @@ TEST_PARTS: tuple[tuple[str, Part], ...] = (
     ("official test, all", "official-test"),
 )
 NEW_PATIENTS = "official test, patient numbers that training has not"
+
+
+def measure_label(
+    where: tuple[str, Part],
+    films: Dataset,
+    scores: NDArray[np.float64],
+    truth: NDArray[np.bool_],
+    rule: tuple[str, float],
+) -> Measured:
+    """Figures of one label on films of a part; those without a score are left out and counted.
+
+    Args:
+        where: the films in words, and their part.
+        scores: (N,), NaN where a film got none.
+        truth: bool (N,), whether each has the label.
+        rule: the label, "" of a binary model, and its threshold.
+
+    Raises:
+        DataError: the scored films are all of one class.
+    """
+    seen = np.isfinite(scores)
+    patients = [p for p, s in zip(films.patients(), seen, strict=True) if s]
+    label, threshold = rule
+    found = evaluate_binary(scores[seen], truth[seen], patients, threshold)
+    figures = Accuracy(
+        data=films.name,
+        part=where[1],
+        compute="f32",
+        threshold=threshold,
+        accuracy=found.accuracy,
+        sensitivity=found.sensitivity,
+        specificity=found.specificity,
+        auc=found.auc,
+        label=label,
+    )
+    return Measured(where[0], figures, int((~seen).sum()))

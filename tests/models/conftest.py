@@ -1,4 +1,4 @@
-"""Keras models as users have them; keras is imported by the tests that need it alone."""
+"""Phantom films to train on, and Keras models as users have them; keras is imported late."""
 
 import importlib.util
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from clinicedge.models.keras_files import KerasModel, read_keras
+from clinicedge.runtime import phantom
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +33,20 @@ def reread(users: ModuleType, tmp_path: Path) -> Callable[[Any], KerasModel]:
         return read_keras(tmp_path / "model.keras")
 
     return through
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """90 phantom films of 45 patients, opacities for the pneumonia ones, and 10 official tests."""
+    # The folder's name is the films' origin and decides their parts.
+    root = tmp_path_factory.mktemp("data") / "films0"
+    root.mkdir()
+    lines = ["file,label,patient,split"]
+    for n in range(100):
+        sick = n % 2 == 0
+        drawn = phantom.Phantom(seed=n, height=64, width=72, opacity=0.9 if sick else 0.0)
+        (root / f"{n}.png").write_bytes(phantom.encode_png(phantom.draw(drawn)))
+        label = "PNEUMONIA" if sick else "NORMAL"
+        lines.append(f"{n}.png,{label},p{n // 2},{'test' if n >= 90 else 'train'}")
+    (root / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return root

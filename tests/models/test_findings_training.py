@@ -34,7 +34,9 @@ NAME = "pneumonia-type-224"
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """120 phantom films of 60 patients; bacterial ones are bright, viral ones dark."""
-    root = tmp_path_factory.mktemp("films")
+    # The folder's name is the films' origin and decides their parts.
+    root = tmp_path_factory.mktemp("data") / "films0"
+    root.mkdir()
     lines = ["file,label,subtype,patient,split"]
     for n in range(120):
         kind = ("bacteria", "virus", "")[n // 2 % 3]

@@ -22,25 +22,9 @@ from clinicedge.models.training.paper_table import collect, in_words, render, wr
 from clinicedge.models.training.run import Progress, TrainOptions
 from clinicedge.models.training.train_all import Outcome, Plan, pick_models, train_all
 from clinicedge.profiles.datasets import Dataset, read_dataset
-from clinicedge.runtime import phantom
 from clinicedge.runtime.errors import DataError, ModelError, SchemaError, UnknownModelError
 
 SMALL, FINER = "mobilenet-0.25-128", "mobilenet-0.25-160"
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """90 phantom films of 45 patients of the official train part, and 10 official tests."""
-    root = tmp_path_factory.mktemp("films")
-    lines = ["file,label,patient,split"]
-    for n in range(100):
-        sick = n % 2 == 0
-        drawn = phantom.Phantom(seed=n, height=48, width=56, opacity=0.9 if sick else 0.0)
-        (root / f"{n}.png").write_bytes(phantom.encode_png(phantom.draw(drawn)))
-        label = "PNEUMONIA" if sick else "NORMAL"
-        lines.append(f"{n}.png,{label},p{n // 2},{'test' if n >= 90 else 'train'}")
-    (root / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return root
 
 
 def test_names_match_in_the_forms_asked_for() -> None:

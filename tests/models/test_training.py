@@ -22,27 +22,12 @@ from clinicedge.models.training.state import RunState
 from clinicedge.models.zoo import build, spec
 from clinicedge.profiles.datasets import Dataset, read_dataset
 from clinicedge.profiles.metrics import evaluate_binary
-from clinicedge.runtime import images, phantom
+from clinicedge.runtime import images
 from clinicedge.runtime.errors import CheckpointError, DataError, ModelError, OutputError
 
 NAME = "mobilenet-0.25-128"
 MAIN = "from clinicedge.cli import main; main()"
 FILES = {f"{NAME}.safetensors", f"{NAME}.json", f"{NAME}.md", "curves.png", "checkpoint.pt"}
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """90 phantom films of 45 patients, opacities for the pneumonia ones, and 10 official tests."""
-    root = tmp_path_factory.mktemp("films")
-    lines = ["file,label,patient,split"]
-    for n in range(100):
-        sick = n % 2 == 0
-        drawn = phantom.Phantom(seed=n, height=64, width=72, opacity=0.9 if sick else 0.0)
-        (root / f"{n}.png").write_bytes(phantom.encode_png(phantom.draw(drawn)))
-        label = "PNEUMONIA" if sick else "NORMAL"
-        lines.append(f"{n}.png,{label},p{n // 2},{'test' if n >= 90 else 'train'}")
-    (root / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return root
 
 
 def tiny(epochs: int = 2) -> Recipe:
