@@ -20,6 +20,7 @@ from clinicedge.models.training.paper_cells import (
 )
 from clinicedge.models.training.paper_table import collect, in_words, render, write_table
 from clinicedge.models.training.run import Progress, TrainOptions
+from clinicedge.models.training.state import EpochFigures
 from clinicedge.models.training.train_all import Outcome, Plan, pick_models, train_all
 from clinicedge.profiles.datasets import Dataset, read_dataset
 from clinicedge.runtime.errors import DataError, ModelError, SchemaError, UnknownModelError
@@ -136,6 +137,31 @@ def test_runs_are_kept_and_the_table_says_what_was_not_run(films: Dataset, tmp_p
     assert json.loads((tmp_path / "paper-table.json").read_bytes())["runs"][0]["data"]
 
 
+class Stops(Progress):
+    """Stops a run after its first epoch, as Ctrl+C does; afterwards counts the epochs."""
+
+    def __init__(self) -> None:
+        self.armed, self.epochs = True, 0
+
+    def epoch(self, figures: EpochFigures) -> None:
+        self.epochs += 1
+        if self.armed:
+            self.armed = False
+            raise KeyboardInterrupt
+
+
+def test_a_stopped_cell_goes_on_and_a_finished_one_is_left(films: Dataset, tmp_path: Path) -> None:
+    options, recipe = TrainOptions(tmp_path, threads=1), paper_recipe(2, quick=True)
+    cell, progress = cells_of(SMALL)[1], Stops()
+    with pytest.raises(KeyboardInterrupt):
+        run_cell(films, cell, recipe, options, progress)
+    assert read_result(tmp_path, cell) is None
+    assert render(collect(tmp_path)).count("not measured") == 16 * 6
+    result = run_cell(films, cell, recipe, options, progress)
+    assert progress.epochs == 2, "the first epoch was not trained again"
+    assert (result.epochs, read_result(tmp_path, cell)) == (2, result)
+
+
 def test_mean_and_deviation_of_three_shuffles(films: Dataset, tmp_path: Path) -> None:
     options, recipe = TrainOptions(tmp_path, threads=1), paper_recipe(quick=True)
     cell = cells_of(SMALL)[1]
@@ -186,6 +212,13 @@ def test_both_through_the_command_line(
     paper = ("--paper-table", tmp_path / "paper", "--cells", f"{SMALL}:80-10-10:image:0")
     assert command("train", *paper, *common) == 0
     assert "(1 of 3)" in capsys.readouterr().out
+    (kept,) = (tmp_path / "paper" / "runs").rglob("*.json")
+    made = kept.stat().st_mtime_ns
+    assert command("train", *paper, *common) == 0
+    told = capsys.readouterr().out
+    assert "(1 of 3)" in told
+    assert "ImageNet-initialised (published)" in told
+    assert kept.stat().st_mtime_ns == made, "a finished run is left"
     assert command("train", *common) == 2
     assert "nothing to train" in capsys.readouterr().err
     assert command("train", SMALL, "--all", "x", *common) == 2
