@@ -25,6 +25,7 @@ from .film_store import Films, FilmStore, ResizedFilms
 from .machine import this_machine
 from .masks import read_mask_dataset
 from .measure import Progress, Skipped
+from .outside_use import cautions
 
 Scored = TypeVar("Scored")
 
@@ -85,6 +86,7 @@ def _labels(work: _Work, root: Path) -> _Result:
     work.notes.extend(refuse_used_films(work.bundle, chosen) + unknown_training(work.bundle))
     films = tuple(dict.fromkeys(f for part in chosen.values() for f in part.films))
     known = targets(work.answer, films, chosen)
+    work.notes.extend(cautions(work.bundle.manifest, data, films))
     read = _films(work, [f.path for f in films])
     scored, skipped = _each(work, lambda p, ran: score(p, ran, read, work.progress))
     parts = tuple(part_figures(name, known, scored) for name in chosen)
