@@ -112,6 +112,7 @@ def parse_signature(data: bytes, where: str) -> Signature:
         and len(key) == KEY_BYTES
         and len(signed) == SIGNATURE_BYTES
         and found.key_id == PublicKey(key).id
+        and (key.hex(), signed.hex()) == (found.public_key, found.signature)
         and dump_bytes(found) == data
     )
     if not right:

@@ -69,7 +69,8 @@ def run(trial: Trial) -> Outcome:
         # Whether this device may open it was asked before.
         bundle = read_bundle(trial.folder)
         if bundle.id != trial.bundle_id:
-            return Outcome((), f"{trial.folder} holds another bundle than a moment ago")
+            words = f"{trial.folder} holds another bundle than a moment ago"
+            return Outcome((), words, lasting=False)
         options = SessionOptions(compute=trial.compute, threads=1)
         files = bundle.files(trial.artifact)
         session = open_session(files, options=options, engine=trial.engine)

@@ -160,7 +160,7 @@ def read_policy() -> Policy:
     path = trust_folder() / POLICY
     try:
         found = _read(Policy, path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Policy()
     for pin in found.pinned or ():
         check_id(pin)
@@ -190,7 +190,7 @@ def trusted_keys() -> tuple[TrustedKey, ...]:
     folder = trust_folder() / "keys"
     try:
         paths = sorted(p for p in folder.iterdir() if p.suffix == ".json" and p.name[0] != ".")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ()
     except OSError as err:
         raise KeyFileError(f"cannot read {folder}: {err.strerror or err}.") from err
@@ -296,7 +296,7 @@ def _read(kind: type[Record], path: Path) -> Record:
     """A record of the trust folder; FileNotFoundError is left to the caller."""
     try:
         found = from_json(kind, json.loads(path.read_bytes()), path.name)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise
     except (OSError, ValueError, RecursionError, SchemaError) as err:
         raise KeyFileError(
