@@ -20,6 +20,7 @@ from clinicedge.profiles.explanation_quality.keeping import read
 from clinicedge.runtime import load
 from clinicedge.runtime.explanations import METHODS
 from clinicedge.runtime.explanations.registry import usual_method
+from clinicedge.runtime.images import read_film
 
 
 def made(folder: Path, count: int) -> tuple[GuardFilm, ...]:
@@ -68,7 +69,7 @@ def test_films_are_positive_guard_films(
     for film in films:
         assert Path(film.film).parent == tmp_path
         if film.lungs:
-            sizes = {Image.open(p).size for p in (film.film, film.lungs)}
+            sizes = {read_film(Path(p)).pixels.shape for p in (film.film, film.lungs)}
             assert len(sizes) == 1
 
 
