@@ -112,9 +112,9 @@ def check_acceptances(asked: Sequence[Asked], cache: bool = True) -> tuple[Accep
     new: dict[Path, Asked] = {}
     for memory, one in zip(memories, asked, strict=True):
         one.bundle.check(one.artifact)
+        _check_films(one)
         known = _read(memory) if cache else None
         if known is None:
-            _check_films(one)
             new[memory] = one
         else:
             results[memory] = known

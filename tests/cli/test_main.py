@@ -17,7 +17,7 @@ HERE = ("predict", "verify", "doctor", "tune", "profile", "evaluate")
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
 def test_every_verb_has_a_file_and_a_help_text(verb: str, ce: Command) -> None:
-    module = importlib.import_module(f"clinicedge.cli.{verb}")
+    module = importlib.import_module(f"clinicedge.cli.{verb.replace('-', '_')}")
     inner = getattr(module, "app", None)
     assert module.run.__doc__ if inner is None else inner.info.help
     ran = ce(verb, "--help")

@@ -27,7 +27,8 @@ def small(plain: Bundle) -> Bundle:
     kept = tuple(
         a for a in plain.manifest.artifacts if a.id in ("onnx/int8-static", "openvino/int8-static")
     )
-    manifest = replace(plain.manifest, artifacts=kept)
+    thresholds = tuple(t for t in plain.manifest.thresholds if t.artifact in {a.id for a in kept})
+    manifest = replace(plain.manifest, artifacts=kept, thresholds=thresholds)
     (plain.folder / "bundle.json").write_bytes(dump_bytes(manifest))
     return load(plain.folder)
 
