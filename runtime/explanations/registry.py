@@ -11,6 +11,7 @@ from . import (
     grad_cam,
     grad_cam_plus_plus,
     hirescam,
+    occlusion,
     probability,
     rise,
     score_cam,
@@ -35,6 +36,7 @@ METHODS: dict[str, Method] = {
         seg_eigen_cam,
         score_cam,
         rise,
+        occlusion,
     )
 }
 # Of a pipeline, the members whose map is the pipeline's.

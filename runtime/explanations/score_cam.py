@@ -54,7 +54,8 @@ def asked_channels(features: NDArray[np.float32], passes: int) -> NDArray[np.int
     """The numbers of at most `passes` channels that vary, the most varying first."""
     deviations = features.reshape(len(features), -1).std(axis=1, dtype=np.float64)
     order = np.argsort(-deviations, kind="stable")[:passes]
-    return order[deviations[order] > 0]
+    varying: NDArray[np.intp] = order[deviations[order] > 0]
+    return varying
 
 
 def _make(subject: Subject) -> Heat:

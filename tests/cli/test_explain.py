@@ -85,7 +85,7 @@ def test_a_bundle_without_features_says_what_it_offers(
     tiny.write(scores.folder, replace(scores.manifest, explanation=None, head=None))
     ran = ce("predict", scores.folder, noise, "--explain", tmp_path / "map.png")
     assert ran.code == 2
-    assert "It offers rise." in ran.err
+    assert "It offers rise, occlusion." in ran.err
 
 
 def test_a_black_film_is_answered_with_a_flat_map_that_says_so(

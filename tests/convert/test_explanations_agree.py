@@ -33,4 +33,5 @@ def test_a_converted_classifier_offers_every_method_of_scores(converted: Convers
     told = {o.method for o in bundle_offers(load(converted.folder)) if o.available}
     assert told == {
         "eigen-cam", "grad-cam", "grad-cam++", "hirescam", "eigen-grad-cam", "score-cam", "rise",
+        "occlusion",
     }  # fmt: skip

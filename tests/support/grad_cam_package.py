@@ -37,11 +37,11 @@ def package() -> ModuleType:
 
 
 def _declare() -> None:
-    from torch.library import Library
+    torch_library: Any = importlib.import_module("torch.library")
 
     for name in [n for n in sys.modules if n.split(".")[0] == "torchvision"]:
         del sys.modules[name]
-    library = Library("torchvision", "FRAGMENT")
+    library = torch_library.Library("torchvision", "FRAGMENT")
     for operator in _OPERATORS:
         library.define(operator)
     # It must live as long as the process, or the operators go with it.
@@ -54,9 +54,9 @@ def reference(
     """The package's maps, float32 (H, W) of the input's size, 0..1; both where a sign is open."""
     import torch
 
-    base = getattr(package(), CLASSES[method])
+    base: Any = getattr(package(), CLASSES[method])
 
-    class Turned(base):  # type: ignore[misc]
+    class Turned(base):  # type: ignore[misc, valid-type]
         def get_cam_image(self, *args: Any, **named: Any) -> Any:
             return -super().get_cam_image(*args, **named)
 

@@ -18,6 +18,7 @@ from clinicedge.runtime.explanations.grad_cam_plus_plus import grad_cam_plus_plu
 from clinicedge.runtime.explanations.growing import grow
 from clinicedge.runtime.explanations.heat import FLAT, NOTHING_FOR_IT, heat
 from clinicedge.runtime.explanations.hirescam import hirescam
+from clinicedge.runtime.explanations.occlusion import grid, occlusion
 from clinicedge.runtime.explanations.rise import masks, rise
 from clinicedge.runtime.explanations.score_cam import asked_channels, score_cam
 from clinicedge.runtime.explanations.seg_eigen_cam import seg_eigen_cam
@@ -91,7 +92,7 @@ def test_seg_eigen_cam_lights_up_what_is_outlined() -> None:
     mask = np.zeros((20, 16), np.float32)
     mask[4:12, 4:12] = 1.0
     for sign in (1.0, -1.0):
-        found = seg_eigen_cam(sign * features, mask)
+        found = seg_eigen_cam((sign * features).astype(np.float32), mask)
         assert found[1:3, 1:3].min() > np.delete(found.ravel(), [5, 6, 9, 10]).max()
 
 
@@ -235,3 +236,29 @@ def test_score_cam_asks_no_more_channels_than_it_may() -> None:
     assert set(asked_channels(features, 4)) == set(np.argsort(-deviations)[:4])
     assert len(asked_channels(features, 99)) == 11
     assert not score_cam(np.ones((2, 3, 3), np.float32), tensor, score).any()
+
+
+def test_occlusion_finds_the_pixel_that_the_score_hangs_on() -> None:
+    tensor = np.zeros((1, 1, 30, 40), np.float32)
+    tensor[0, 0, 8, 30] = 1.0
+    calls: list[int] = []
+    score = brightness((8, 30))
+    assert callable(score)
+    values = occlusion(tensor, score, 101, lambda done, total: calls.append(total))
+    assert calls == [100] * 100
+    assert values[8, 30] == values.max() > 0
+    assert values[:, :20].max() == 0
+    top, left = np.unravel_index(int(values.argmax()), values.shape)
+    assert abs(int(top) - 8) <= 3
+    assert abs(int(left) - 30) <= 4
+
+
+@pytest.mark.parametrize("passes", [1, 2, 10, 145])
+@pytest.mark.parametrize("size", [(7, 50), (32, 32)])
+def test_squares_cover_the_whole_film(passes: int, size: tuple[int, int]) -> None:
+    cover = np.zeros(size)
+    squares = list(grid(*size, passes))
+    for rows, columns in squares:
+        cover[rows, columns] += 1
+    assert cover.min() >= 1
+    assert len(squares) <= max(1, passes - 1)
