@@ -1,5 +1,6 @@
 """In which order layers go back to float, and how many may."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from .driver import Layer
@@ -15,7 +16,7 @@ def ranked(layers: Sequence[Layer], noise: Mapping[str, float]) -> tuple[str, ..
 
     A layer's own noise is its noise power over signal power less that of its noisiest input.
     """
-    power = {name: 10.0 ** (-db / 10) for name, db in noise.items()}
+    power = {name: math.pow(10.0, -db / 10) for name, db in noise.items()}
     total = sum(layer.multiply_adds for layer in layers) or 1
 
     def cost(layer: Layer) -> float:
