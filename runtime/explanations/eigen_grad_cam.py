@@ -22,7 +22,7 @@ def eigen_grad_cam(features: NDArray[np.float32], row: NDArray[np.float32]) -> N
     Returns:
         float64 (h, w), not scaled; 0 where flat.
     """
-    weighted = features.astype(np.float64) * row.astype(np.float64)[:, None, None]
+    weighted = features * row[:, None, None]
     return signed(first_component(weighted), class_evidence(features, row))
 
 

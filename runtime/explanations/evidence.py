@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from .components import blocks
 from .growing import grow
 from .heat import heat
 from .records import Subject
@@ -19,8 +20,12 @@ def class_evidence(features: NDArray[np.float32], row: NDArray[np.float32]) -> N
         float64 (h, w).
     """
     channels, height, width = features.shape
-    places = features.reshape(channels, height * width).astype(np.float64)
-    return np.asarray(row.astype(np.float64) @ places).reshape(height, width)
+    total = np.zeros(height * width)
+    start = 0
+    for block in blocks(features.reshape(channels, height * width)):
+        total += row[start : start + len(block)].astype(np.float64) @ block
+        start += len(block)
+    return total.reshape(height, width)
 
 
 def outlined(places: NDArray[np.float32], height: int, width: int) -> NDArray[np.float64]:

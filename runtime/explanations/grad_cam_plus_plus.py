@@ -32,13 +32,13 @@ def grad_cam_plus_plus(
 
 def channel_weights(features: NDArray[np.float32], row: NDArray[np.float32]) -> NDArray[np.float32]:
     """float32 (C,), not negative; 0 where features below zero would divide by zero."""
-    channels = len(features)
-    places = features.reshape(channels, -1).astype(np.float64)
-    gradient = row.astype(np.float64) / places.shape[1]
+    channels, places = len(features), features[0].size
+    sums = features.reshape(channels, places).sum(axis=1, dtype=np.float64)
+    gradient = row.astype(np.float64) / places
     square = gradient * gradient
-    below = 2.0 * square + places.sum(axis=1) * square * gradient + _EPSILON
+    below = 2.0 * square + sums * square * gradient + _EPSILON
     share = np.divide(square, below, out=np.zeros(channels), where=below > 0)
-    return np.asarray(np.maximum(gradient, 0.0) * share * places.shape[1], np.float32)
+    return np.asarray(np.maximum(gradient, 0.0) * share * places, np.float32)
 
 
 def _make(subject: Subject) -> Heat:

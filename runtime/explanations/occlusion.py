@@ -64,7 +64,8 @@ def _spans(length: int, count: int) -> list[tuple[int, int]]:
 def _make(subject: Subject) -> Heat:
     values = occlusion(subject.tensor, subject.score, subject.passes, subject.progress)
     found = heat(values)
-    asked = 1 + len(list(grid(*values.shape, subject.passes)))
+    height, width = values.shape
+    asked = 1 + len(list(grid(height, width, subject.passes)))
     return Heat(found.map, found.sign, found.note, asked)
 
 
