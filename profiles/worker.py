@@ -20,7 +20,7 @@ from ..runtime.figures import Compute
 from ..runtime.records import from_json, to_json
 
 if TYPE_CHECKING:
-    from ..runtime.session import SessionReport
+    from ..runtime.predictions import SessionReport
 
 # What importing an engine means; the import of an engine not listed here counts as loading.
 MODULES = {

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from ...profiles.datasets import Dataset
+from ...profiles.datasets import Dataset, read_dataset
 from ...runtime.errors import DataError
 from ...runtime.spec import ModelSpec
 from .recipe import Recipe
-from .targets import Data, read_data
+from .targets import Data
 
 Labels = tuple[str, ...]
 
@@ -34,7 +34,7 @@ def easier_data(model: ModelSpec, data: Data, labels: Labels) -> Dataset:
     """
     if not isinstance(data, Dataset):
         raise DataError(f"{data.root} has masks; expected labels {', '.join(labels)}.")
-    found = read_data(easier_spec(model, labels), data.root)
+    found = read_dataset(data.root, labels)
     parts = {film.patient_key: film.part for film in data.films}
     films = (replace(f, part=parts.get(f.patient_key, f.part)) for f in found.films)
     return replace(found, films=tuple(f for f in films if f.part in ("train", "select")))

@@ -84,14 +84,14 @@ def warnings(found: ArtifactQuality) -> tuple[str, ...]:
             f"one grey all over is itself scored {found.deleted.value:.2f} for {found.label}: "
             "deletion tells little here"
         )
-    for name, area, pick in (
-        ("lungs", found.lung_area, lambda m: m.lung_mass),
-        ("boxes", found.box_area, lambda m: m.box_mass),
+    for name, area, masses in (
+        ("lungs", found.lung_area, {m.method: m.lung_mass for m in found.methods}),
+        ("boxes", found.box_area, {m.method: m.box_mass for m in found.methods}),
     ):
         poor = [
-            m.method
-            for m in found.methods
-            if area is not None and (mass := pick(m)) is not None and mass.value < area
+            method
+            for method, mass in masses.items()
+            if area is not None and mass is not None and mass.value < area
         ]
         if poor:
             told.append(

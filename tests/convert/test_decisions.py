@@ -36,6 +36,9 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mask_judge, "call", here)
 
 
+PARTS: tuple[Part, ...] = ("train", "select", "guard")
+
+
 def spec_of(bundle: Bundle) -> ModelSpec:
     m = bundle.manifest
     assert m.input is not None
@@ -61,14 +64,14 @@ def source_of(bundle: Bundle) -> Source:
 def films(spec: ModelSpec, part: Part, truth: np.ndarray | None) -> FilmSet:
     """Plain films from black to white, a patient each; `truth` (N,), (N, K) or masks."""
     levels = np.linspace(0, 255, N).round().astype(np.uint8)
-    pixels = np.repeat(levels, spec.input.height * spec.input.width)
-    pixels = pixels.reshape(N, spec.input.height, spec.input.width)
+    flat = np.repeat(levels, spec.input.height * spec.input.width)
+    pixels = flat.reshape(N, spec.input.height, spec.input.width)
     return FilmSet("plain", part, pixels, truth, tuple(f"p{i}" for i in range(N)), spec.input)
 
 
 def both(spec: ModelSpec, truth: np.ndarray | None) -> ConversionFilms:
-    parts: tuple[Part, ...] = ("train", "select", "guard")
-    return ConversionFilms(*(films(spec, part, truth) for part in parts), ())
+    train, select, guard = (films(spec, part, truth) for part in PARTS)
+    return ConversionFilms(train, select, guard, ())
 
 
 def noisy(at: int) -> np.ndarray:

@@ -91,8 +91,11 @@ def network(fit_on: FilmSet) -> "nn.Module":
     x = torch.cat([torch.from_numpy(scale(p, fit_on.input)) for p in fit_on.pixels])
     wanted = torch.from_numpy(np.asarray(fit_on.truth, np.float32)) * 6 - 3
     with torch.no_grad():
-        body[4].weight *= 20
-        body[4].bias[:DEAD] = -1000.0
+        last_body = body[4]
+        if not isinstance(last_body, nn.Linear):
+            raise TypeError(f"{type(last_body).__name__}; expected a linear layer")
+        last_body.weight *= 20
+        last_body.bias[:DEAD] = -1000.0
         found = body(x)
         found = torch.cat([found[:, DEAD:], torch.ones(len(found), 1)], 1)
         ridge = found.T @ found + 0.01 * torch.eye(found.shape[1])

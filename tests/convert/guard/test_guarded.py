@@ -51,7 +51,8 @@ def guard(guarded: Artifact) -> Guarding:
 def test_plain_int8_that_fell_to_chance_is_not_written_and_the_reason_is(done: Conversion) -> None:
     (failed,) = done.failed
     assert failed.artifact == "onnx/int8-static"
-    for words in ("specificity loses 1.0", "interval", "allowed", "int8-guarded leaves layers in float"):
+    found = ("specificity loses 1.0", "interval", "allowed", "int8-guarded leaves layers in float")
+    for words in found:
         assert words in failed.reason
     assert {a.recipe for a in done.manifest.artifacts} == {"fp32", "int8-guarded", "int8-dynamic"}
     assert done.manifest.defaults == {"fp32": "fp32", "int8": "int8-guarded"}
@@ -116,7 +117,7 @@ def test_a_format_without_means_says_so(options: ConvertOptions, tmp_path: Path)
 
 
 def _films(calibration: FilmSet) -> ConversionFilms:
-    select, guard = (dead_units.films(p, 8, i) for i, p in enumerate(("select", "guard")))
+    select, guard = dead_units.films("select", 8, 0), dead_units.films("guard", 8, 1)
     return ConversionFilms(calibration, select, guard, ())
 
 

@@ -38,7 +38,7 @@ def test_a_map_of_what_counts_deletes_fast_and_inserts_fast() -> None:
     tensor, heat = spotted()
     shown = ends(tensor, brightness)
     right = curves(heat, shown, brightness, 10)
-    wrong = curves(1.0 - heat, shown, brightness, 10)
+    wrong = curves(np.float32(1.0) - heat, shown, brightness, 10)
     assert right.deletion_area < 0.1 < 0.8 < wrong.deletion_area
     assert right.insertion_area > 0.8 > 0.5 > wrong.insertion_area
     for one in (right, wrong):

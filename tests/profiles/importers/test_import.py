@@ -19,6 +19,7 @@ from clinicedge.profiles.placing import GIVEN_RULE
 from clinicedge.profiles.splits import SPLIT_RULE, part_of
 from clinicedge.runtime import read_film
 from clinicedge.runtime.errors import DataError, OutputError
+from clinicedge.runtime.figures import Part
 
 from .conftest import image, outline
 
@@ -137,7 +138,8 @@ def test_rare_tumours_are_in_every_part(tmp_path: Path) -> None:
     grow(root)
     report = take("btxrd", root)
     counts = {(g.group, g.part): g.n_films for g in report.groups}
-    for part, share in (("train", 0.76), ("select", 0.08), ("guard", 0.08), ("test", 0.08)):
+    shares: dict[Part, float] = {"train": 0.76, "select": 0.08, "guard": 0.08, "test": 0.08}
+    for part, share in shares.items():
         assert abs(counts["osteosarcoma", part] - share * 12) < 1
         assert abs(counts["none", part] - share * 36) < 1
     assert not any("no film in part" in note for note in report.notes)
