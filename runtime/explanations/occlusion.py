@@ -20,7 +20,7 @@ def occlusion(
     passes: int = USUAL_PASSES,
     progress: Progress | None = None,
 ) -> NDArray[np.float64]:
-    """The mean fall of the logit over the squares that hid a pixel.
+    """The fall of the logit for each square.
 
     Squares of the input's mean lie on a grid of n x n, n * n < passes, two steps wide.
 
@@ -29,26 +29,29 @@ def occlusion(
         score: the class's logit for an input; one run of the network.
 
     Returns:
-        float64 (H, W), not scaled; negative where hiding raises the score.
+        float64 (n, n), not scaled; negative where hiding raises the score.
     """
     height, width = tensor.shape[2:]
     whole = score(tensor)
     hidden = tensor.mean(axis=(2, 3), keepdims=True)
-    total, cover = np.zeros((height, width)), np.zeros((height, width))
-    squares = list(grid(height, width, passes))
-    for number, (rows, columns) in enumerate(squares, start=1):
+    count = squares_a_side(passes)
+    falls = np.zeros(count * count)
+    for number, (rows, columns) in enumerate(grid(height, width, count)):
         view = tensor.copy()
         view[:, :, rows, columns] = hidden
-        total[rows, columns] += whole - score(view)
-        cover[rows, columns] += 1
+        falls[number] = whole - score(view)
         if progress is not None:
-            progress(number, len(squares))
-    return np.divide(total, cover, out=np.zeros_like(total), where=cover > 0)
+            progress(number + 1, len(falls))
+    return falls.reshape(count, count)
 
 
-def grid(height: int, width: int, passes: int) -> Iterator[tuple[slice, slice]]:
-    """The squares (rows, columns), half of the outermost ones beyond the edge."""
-    count = max(1, math.isqrt(passes - 1))
+def squares_a_side(passes: int) -> int:
+    """The largest n with n * n < passes; one run is for the film as it is."""
+    return max(1, math.isqrt(passes - 1))
+
+
+def grid(height: int, width: int, count: int) -> Iterator[tuple[slice, slice]]:
+    """The count * count squares (rows, columns); the outermost reach half over the edge."""
     for top, bottom in _spans(height, count):
         for left, right in _spans(width, count):
             yield slice(top, bottom), slice(left, right)
@@ -64,9 +67,7 @@ def _spans(length: int, count: int) -> list[tuple[int, int]]:
 def _make(subject: Subject) -> Heat:
     values = occlusion(subject.tensor, subject.score, subject.passes, subject.progress)
     found = heat(values)
-    height, width = values.shape
-    asked = 1 + len(list(grid(height, width, subject.passes)))
-    return Heat(found.map, found.sign, found.note, asked)
+    return Heat(found.map, found.sign, found.note, values.size + 1)
 
 
 METHOD = Method(
