@@ -160,8 +160,9 @@ def test_after_a_crash_the_rest_is_still_tried(tmp_path: Path) -> None:
 def test_a_read_only_box_tries_each_but_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    monkeypatch.setenv("CLINICEDGE_STATE", str(tmp_path / "file"))
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/acceptance").write_bytes(b"no folder")
+    monkeypatch.setenv("CLINICEDGE_STATE", str(tmp_path / "full"))
     bundle = tiny.binary(tmp_path / "b")
     first = check_acceptance(bundle, "onnx/fp32")
     assert first.passed
