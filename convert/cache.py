@@ -32,21 +32,22 @@ def key_of(*parts: object) -> str:
 
 
 class WorkCache:
-    """A folder of finished steps. `reused` and `made` name the steps of this run."""
+    """A folder of finished steps. `reused` and `made` name the steps of this run, each once."""
 
     def __init__(self, folder: Path, force: bool) -> None:
         """With `force` nothing is read back, everything is written anew."""
         self._folder = folder
         self._force = force
+        self._told: set[Path] = set()
         self.reused: list[str] = []
         self.made: list[str] = []
 
     def export(self, step: str, key: str, make: Callable[[], Export]) -> Export:
         """The files of a step, from the cache or made and kept."""
         place = self._place(key)
-        found = None if self._force else _read_export(place)
+        found = None if self._anew(place) else _read_export(place)
         if found is not None:
-            self.reused.append(step)
+            self._tell(place, step, self.reused)
             return found
         made = make()
         record = _ExportRecord(
@@ -56,20 +57,28 @@ class WorkCache:
             made.float_layers,
         )
         self._keep(place, (*made.files, (RECORD, dump_bytes(record))))
-        self.made.append(step)
+        self._tell(place, step, self.made)
         return made
 
     def record(self, step: str, key: str, kind: type[T], make: Callable[[], T]) -> T:
         """The record of a step, from the cache or made and kept."""
         place = self._place(key)
-        found = None if self._force else _read_record(place, kind)
+        found = None if self._anew(place) else _read_record(place, kind)
         if found is not None:
-            self.reused.append(step)
+            self._tell(place, step, self.reused)
             return found
         made = make()
         self._keep(place, ((RECORD, dump_bytes(made)),))
-        self.made.append(step)
+        self._tell(place, step, self.made)
         return made
+
+    def _anew(self, place: Path) -> bool:
+        return self._force and place not in self._told
+
+    def _tell(self, place: Path, step: str, steps: list[str]) -> None:
+        if place not in self._told:
+            self._told.add(place)
+            steps.append(step)
 
     def _place(self, key: str) -> Path:
         return self._folder / key[:32]
