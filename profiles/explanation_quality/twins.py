@@ -119,24 +119,27 @@ def _openvino(files: list[bytes], shuffle: _Shuffle) -> list[bytes]:
 
 
 def _tflite(files: list[bytes], shuffle: _Shuffle) -> list[bytes]:
+    """In place: large and quantized files keep values behind the flatbuffer, at fixed offsets."""
     try:
-        import flatbuffers
         from ai_edge_litert import schema_py_generated as schema
     except ImportError as err:
         raise _missing("ai-edge-litert", "tflite") from err
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(files[0], 0))
-    done = set()
-    for graph in model.subgraphs:
-        for tensor in graph.tensors:
-            data = model.buffers[tensor.buffer].data
-            if data is None or tensor.type not in _TFLITE_TYPES or tensor.buffer in done:
-                continue
-            done.add(tensor.buffer)
-            values = np.asarray(data, np.uint8).view(_TFLITE_TYPES[tensor.type])
-            model.buffers[tensor.buffer].data = shuffle(values).view(np.uint8)
-    builder = flatbuffers.Builder(len(files[0]))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return [bytes(builder.Output()), *files[1:]]
+    changed = bytearray(files[0])
+    model = schema.Model.GetRootAs(changed, 0)
+    graphs = [model.Subgraphs(g) for g in range(model.SubgraphsLength())]
+    tensors = [graph.Tensors(t) for graph in graphs for t in range(graph.TensorsLength())]
+    for number, kind in {t.Buffer(): t.Type() for t in tensors}.items():
+        buffer = model.Buffers(number)
+        if kind not in _TFLITE_TYPES:
+            continue
+        if buffer.DataLength():
+            stored = buffer.DataAsNumpy()
+        elif buffer.Size():
+            stored = np.frombuffer(changed, np.uint8, buffer.Size(), buffer.Offset())
+        else:
+            continue
+        stored[:] = shuffle(stored.view(_TFLITE_TYPES[kind])).view(np.uint8)
+    return [bytes(changed), *files[1:]]
 
 
 _REWRITERS: dict[Format, Callable[[list[bytes], _Shuffle], list[bytes]]] = {
