@@ -151,6 +151,15 @@ _TUMOUR = Recipe(
     keep="score",
     augmentation=_FIELD,
 )
+_DEEP_NAMES = (
+    "resnet50-224",
+    "resnet50-224-lung-crop",
+    "densenet121-224",
+    "densenet121-224-lung-crop",
+)
+_TYPE_NAMES = ("pneumonia-type-224", "pneumonia-type-224-lung-crop")
+# The widths that other sizes begin with, where most of the learning is cheap.
+_WIDE = Recipe(epochs=14, small_epochs=8, small_side=96)
 # What differs from the usual recipe, for the weights that ship.
 _RECIPES = {
     "mobilenet-0.25-128": Recipe(epochs=40),
@@ -166,16 +175,9 @@ _RECIPES = {
     "separable-cnn-180-lung-crop": replace(_SEPARABLE, epochs=10, decay_epochs=6.0),
     "segunet-256": _TUMOUR,
     "segunet-512": _TUMOUR,
-    **dict.fromkeys(
-        (
-            "resnet50-224",
-            "resnet50-224-lung-crop",
-            "densenet121-224",
-            "densenet121-224-lung-crop",
-        ),
-        _DEEP,
-    ),
-    **dict.fromkeys(("pneumonia-type-224", "pneumonia-type-224-lung-crop"), _TYPE),
+    **dict.fromkeys(_DEEP_NAMES, _DEEP),
+    **dict.fromkeys(_TYPE_NAMES, _TYPE),
+    **dict.fromkeys(("mobilenet-0.75-128-lung-crop", "mobilenet-1.0-128-lung-crop"), _WIDE),
 }
 # With a GPU, full size throughout and slowly, as the thesis of the attention U-Net has it.
 _THESIS = replace(
@@ -189,10 +191,23 @@ _THESIS = replace(
     full_steps=None,
     schedule="plateau",
 )
-_ON_GPU = {"segunet-256": _THESIS, "segunet-512": replace(_THESIS, batch=8)}
+_UNHURRIED = replace(
+    _DEEP, epochs=24, batch=32, small_epochs=0, small_side=0, full_steps=None, patience=8
+)
 _USUAL = Recipe(epochs=24)
+_ON_GPU = {
+    "segunet-256": _THESIS,
+    "segunet-512": replace(_THESIS, batch=8),
+    "mobilenet-1.0-224": _USUAL,
+    **dict.fromkeys(_DEEP_NAMES, _UNHURRIED),
+    **dict.fromkeys(
+        _TYPE_NAMES,
+        replace(_UNHURRIED, small_side=96, first_labels=_TYPE.first_labels, first_epochs=8),
+    ),
+}
 # A MobileNet has the same weights at every resolution: the others of a width begin with these.
-_BEGINNINGS = {"0.25": "128", "0.5": "160"}
+_BEGINNINGS = {"0.25": "128", "0.5": "160", "0.75": "128", "1.0": "128"}
+_WIDE_WIDTHS = ("0.75", "1.0")
 
 
 def _finer(name: str) -> Recipe | None:
@@ -204,7 +219,8 @@ def _finer(name: str) -> Recipe | None:
     if family != "mobilenet" or first is None or side == first:
         return None
     start = "-".join(filter(None, (family, width, first, form)))
-    return Recipe(epochs=6, peak_lr=1e-3, warmup=0.1, start=start)
+    epochs = 3 if width in _WIDE_WIDTHS else 6
+    return Recipe(epochs=epochs, peak_lr=1e-3, warmup=0.1, start=start)
 
 
 def recipe_for(

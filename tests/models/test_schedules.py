@@ -34,6 +34,28 @@ def test_the_thesis_recipe_is_for_a_gpu() -> None:
     assert recipe_for("lungs-128", gpu=True) == recipe_for("lungs-128")
 
 
+def test_a_gpu_takes_the_deep_networks_full_size_throughout() -> None:
+    for name in ("resnet50-224-lung-crop", "pneumonia-type-224-lung-crop"):
+        here, there = recipe_for(name), recipe_for(name, gpu=True)
+        assert here.small_epochs > 0 == there.small_epochs
+        assert there.epochs > here.epochs
+        assert (there.full_steps, there.first_labels) == (None, here.first_labels)
+        assert there.first_epochs == 0 or there.small_side > 0, "the easier films are small ones"
+
+
+def test_every_mobilenet_begins_with_its_width() -> None:
+    """Directly with fresh weights or with one size of its width, never with another width."""
+    for form in ("", "-lung-crop"):
+        for width in ("1.0", "0.75", "0.5", "0.25"):
+            starts = {
+                recipe_for(f"mobilenet-{width}-{s}{form}").start for s in (224, 192, 160, 128)
+            }
+            assert all(
+                s.startswith(f"mobilenet-{width}-") and s.endswith(form) for s in starts - {""}
+            )
+            assert "" in starts
+
+
 def test_the_separable_network_keeps_its_size() -> None:
     """Its first dense layer is made for 180 x 180."""
     for name in ("separable-cnn-180", "separable-cnn-180-lung-crop"):
