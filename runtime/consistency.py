@@ -13,7 +13,11 @@ from .spec import OutputSpec
 # Where a bundle keeps other things than the files it names.
 RESERVED = ("bundle.json", "bundle.sig.json", "members", "measurements")
 # How many members of each role a pipeline has.
-ROLES = {"on-lungs": {"lungs": 1, "classifier": 1}, "cascade": {"first": 1, "second": 1}}
+ROLES = {
+    "on-lungs": {"lungs": 1, "classifier": 1},
+    "cascade": {"first": 1, "second": 1},
+    "lesions": {"detector": 1, "segmenter": 1},
+}
 
 
 def check_consistency(manifest: Manifest, where: str) -> None:

@@ -11,7 +11,15 @@ from typing import Literal
 from .figures import Accuracy, Compute, Flips, MaskAccuracy, Parity, Part, Reliability
 from .guarding import Budget, Guarding
 from .lungs import CropRule
-from .spec import ExplanationSpec, InputSpec, IntendedUse, MaskRules, OutputSpec, Task
+from .spec import (
+    DetectionRules,
+    ExplanationSpec,
+    InputSpec,
+    IntendedUse,
+    MaskRules,
+    OutputSpec,
+    Task,
+)
 
 SCHEMA = 1
 Precision = Literal["fp32", "fp16", "int8"]
@@ -173,7 +181,8 @@ class Temperature:
 
 @dataclass(frozen=True)
 class Expected:
-    """The raw scores an artifact gave for an acceptance film, and the band around them."""
+    """What an artifact gave for an acceptance film (see `recorded_values.py`), and the band around
+    it."""
 
     artifact: str
     compute: Compute
@@ -184,11 +193,15 @@ class Expected:
 
 @dataclass(frozen=True)
 class AcceptanceFilm:
-    """A phantom film, the SHA-256 of its preprocessed float32 tensor, and the answers."""
+    """A phantom film, the SHA-256 of its preprocessed float32 tensor, and the answers.
+
+    `boxes`: x0, y0, x1, y1 in the film's pixels that a promptable model is asked with.
+    """
 
     file: FileEntry
     tensor_sha256: str
     expected: tuple[Expected, ...]
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -248,7 +261,8 @@ class Member:
     """A bundle that a pipeline runs, and the role it plays in it.
 
     It lies in the pipeline's own folder, at members/NAME. Roles: "lungs" and "classifier" of an
-    on-lungs pipeline, "first" and "second" of a cascade, "member" of an ensemble.
+    on-lungs pipeline, "first" and "second" of a cascade, "member" of an ensemble, "detector" and
+    "segmenter" of lesions.
     """
 
     role: str
@@ -278,13 +292,14 @@ class PipelineRules:
 
     Attributes:
         kind: "on-lungs": lungs -> crop -> classifier; "cascade": the second member runs only
-            where the first says positive; "ensemble": mean of the members' probabilities.
+            where the first says positive; "ensemble": mean of the members' probabilities;
+            "lesions": a detector's boxes are what a promptable segmenter is asked with.
         crop: of an on-lungs pipeline.
         discrepancy: of a cascade.
         threshold: of an ensemble, on the mean probability; others use their members' own.
     """
 
-    kind: Literal["on-lungs", "cascade", "ensemble"]
+    kind: Literal["on-lungs", "cascade", "ensemble", "lesions"]
     crop: CropRule | None
     discrepancy: DiscrepancyRule | None
     threshold: Threshold | None
@@ -326,6 +341,7 @@ class Manifest:
     pipeline: PipelineRules | None = None
     sbom: FileEntry | None = None
     explanation_method: str | None = None
+    detection: DetectionRules | None = None
 
     @property
     def files(self) -> tuple[FileEntry, ...]:

@@ -12,9 +12,14 @@ Task = Literal["classification", "findings", "detection", "segmentation", "promp
 Resize = Literal["stretch", "letterbox"]
 ResizeFilter = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 Activation = Literal["softmax", "sigmoid", "none"]
-Meaning = Literal["logits", "features", "mask", "boxes", "embedding"]
+Meaning = Literal["logits", "features", "mask", "boxes", "embedding", "quality"]
 Voi = Literal["file", "full-range"]
 Region = Literal["film", "lungs"]
+# Of a promptable model: its two graphs, and the decoder's input (1, 4) for x0, y0, x1, y1 in pixels
+# of the network's input. The decoder's other inputs are outputs of the encoder.
+ENCODER = "encoder"
+DECODER = "decoder"
+BOX = "box"
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,9 @@ class OutputSpec:
     """One output of the model.
 
     `labels` in the order of the K scores, or of the channels of a mask; empty for other maps.
-    `positive_label` names the finding of a binary output, None otherwise.
+    `positive_label` names the finding of a binary output, None otherwise. A detector has logits
+    (N, K) and boxes (N, 4): x0, y0, x1, y1 in pixels of the network's input. "quality" (1,) is the
+    intersection over union that a mask is expected to have, 0..1.
     """
 
     name: str
@@ -117,6 +124,21 @@ class MaskRules:
 
 
 @dataclass(frozen=True)
+class DetectionRules:
+    """How a detector's raw boxes become the boxes that it answers with; see `nms.py`.
+
+    Attributes:
+        nms_iou: of two boxes of one label that overlap by more than this, the less sure one goes.
+        max_candidates: the surest so many (box, label) pairs are compared.
+        max_boxes: the surest so many are answered.
+    """
+
+    nms_iou: float
+    max_candidates: int
+    max_boxes: int
+
+
+@dataclass(frozen=True)
 class WeightsSource:
     """Where the reference weights come from. `file` is looked for in the weights folders."""
 
@@ -140,6 +162,7 @@ class ModelSpec:
     weights: WeightsSource
     mask: MaskRules | None = None
     budget: Budget = USUAL_BUDGET
+    detection: DetectionRules | None = None
 
     def output(self, meaning: Meaning) -> OutputSpec:
         """The first output of that meaning.
