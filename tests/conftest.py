@@ -65,6 +65,16 @@ def data_root() -> Path:
 
 
 @pytest.fixture(scope="session")
+def reference_vectors() -> Path:
+    """The folder of reference vectors: CLINICEDGE_REFS, or `refs` beside the real films."""
+    data = os.environ.get("CLINICEDGE_DATA")
+    named = os.environ.get("CLINICEDGE_REFS") or (data and str(Path(data).parent / "refs"))
+    if not named or not Path(named).is_dir():
+        pytest.skip(NO_DATA)
+    return Path(named)
+
+
+@pytest.fixture(scope="session")
 def acceptance_memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What acceptance found, remembered for all tests: each trial costs a process."""
     return tmp_path_factory.mktemp("acceptance")

@@ -1,0 +1,1 @@
+"""YOLO-NAS: a detector of lesion boxes, with the layout of the original's state_dict."""
