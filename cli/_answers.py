@@ -3,6 +3,7 @@
 from ..runtime.predictions import (
     CascadeResult,
     Classification,
+    Detections,
     Findings,
     Lesion,
     Prediction,
@@ -29,7 +30,11 @@ def score_is(seen: Prediction) -> str:
     match seen:
         case Findings():
             return "probability of the finding that stands out most"
+        case Detections():
+            return f"score of the surest box, of {seen.label}"
         case Segmentation():
+            if seen.score_of == "box":
+                return f"score of the surest box, of {seen.label}"
             return f"largest probability of {seen.label}"
         case CascadeResult():
             return f"probability of {seen.first.positive_label}"
@@ -43,6 +48,8 @@ def words(seen: Prediction) -> str:
             return seen.label
         case Findings():
             return _findings(seen)
+        case Detections():
+            return _boxes(seen)
         case CascadeResult():
             more = "" if seen.second is None else f"; {_findings(seen.second)}"
             return seen.first.label + more
@@ -56,16 +63,29 @@ def _findings(seen: Findings) -> str:
     return ", ".join(f"{f.label} {f.score:.2f}" for f in positive)
 
 
+def _boxes(seen: Detections) -> str:
+    if not seen.boxes:
+        return f"no {seen.label}: {seen.note}"
+    shown = [
+        f"{b.label} {b.score:.2f} at {', '.join(f'{v:.0f}' for v in b.box)}"
+        for b in seen.boxes[:SHOWN_REGIONS]
+    ]
+    return "; ".join(filter(None, (*shown, _more(len(seen.boxes)).strip(), seen.note)))
+
+
+def _more(count: int) -> str:
+    return f" and {count - SHOWN_REGIONS} more" if count > SHOWN_REGIONS else ""
+
+
 def _regions(seen: Segmentation) -> str:
     if not seen.lesions:
-        return f"no {seen.label}"
+        return f"no {seen.label}" + (f": {seen.note}" if seen.note else "")
     share = seen.mask.mean() * 100
     count = len(seen.lesions)
     told = ", ".join(_region(lesion) for lesion in seen.lesions[:SHOWN_REGIONS])
-    more = f" and {count - SHOWN_REGIONS} more" if count > SHOWN_REGIONS else ""
     return (
         f"{seen.label}: {count} region{'s' if count > 1 else ''}, {share:.1f} % of the film: "
-        f"{told}{more}"
+        f"{told}{_more(count)}" + (f"; {seen.note}" if seen.note else "")
     )
 
 
@@ -73,4 +93,6 @@ def _region(lesion: Lesion) -> str:
     area = f"{lesion.area_px} px"
     if lesion.area_mm2 is not None:
         area += f" ({lesion.area_mm2:.0f} mm²)"
+    if lesion.confidence is not None:
+        area += f", box {lesion.confidence:.2f}"
     return f"{' '.join(lesion.location)} {area}"

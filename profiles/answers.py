@@ -39,6 +39,10 @@ def answer_of(bundle: Bundle) -> Answer:
     if rules.kind == "cascade":
         first, second = answer_of(members["first"]), answer_of(members["second"])
         return Answer("cascade", first.labels, first.positive_label, second.labels)
+    if rules.kind == "lesions":
+        outputs = members["detector"].manifest.outputs
+        labels = next(o.labels for o in outputs if o.meaning == "logits")
+        return Answer("segmentation", labels, labels[0])
     return answer_of(members["classifier" if rules.kind == "on-lungs" else "member"])
 
 

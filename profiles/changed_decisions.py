@@ -11,7 +11,14 @@ from ..runtime.errors import ArtifactError, DataError, NoLungsError, OutsideUseE
 from ..runtime.figures import Part
 from ..runtime.film import Film
 from ..runtime.images import read_film
-from ..runtime.predictions import CascadeResult, Classification, Findings, Prediction, Segmentation
+from ..runtime.predictions import (
+    CascadeResult,
+    Classification,
+    Detections,
+    Findings,
+    Prediction,
+    Segmentation,
+)
 from ..runtime.predictor import Predictor
 from .answers import Answer, answer_of, film_input
 from .datasets import DataFilm
@@ -155,6 +162,8 @@ def _said(seen: Prediction) -> _Said:
         case CascadeResult():
             more = "" if seen.second is None else f": {_positive(seen.second)}"
             return _Said(seen.first.label + more, seen.first.score)
+        case Detections():
+            return _Said(", ".join(b.label for b in seen.boxes) or "no box", seen.score)
         case Segmentation():
             words = f"{len(seen.lesions)} regions, {seen.mask.mean() * 100:.1f} % of the film"
             return _Said(words, seen.score, seen.mask)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import cast
 
+from .boxes import Boxes
 from .bundle import Bundle
 from .errors import ArtifactError
 from .explanations.records import USUAL, MapRequest
@@ -10,7 +11,7 @@ from .explanations.targets import label_number
 from .film import Film
 from .pipeline import Pipeline, added, contributed
 from .predictions import CascadeResult, Classification, Explanation, Findings
-from .predictor import Boxes, Part, Predictor
+from .predictor import Part, Predictor
 
 
 class Cascade(Pipeline):

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import fields
 from pathlib import PurePosixPath
 
+from .box_consistency import check_boxes
 from .decision_records import check_decisions
 from .errors import IntegrityError, SchemaError
 from .lungs import CropRule
@@ -37,6 +38,7 @@ def check_consistency(manifest: Manifest, where: str) -> None:
     for output in manifest.outputs:
         _check_output(output, where)
     _check_input(manifest, where)
+    check_boxes(manifest, where)
 
 
 def _check_model(manifest: Manifest, where: str) -> None:
@@ -102,7 +104,7 @@ def _check_output(output: OutputSpec, where: str) -> None:
                 f"{where}: mask output '{output.name}' has {count} labels and shape "
                 f"{output.shape}; expected (labels, height, width). Convert again."
             )
-    elif count and output.shape != (count,):
+    elif count and output.shape[-1:] != (count,):
         raise SchemaError(
             f"{where}: output '{output.name}' has {count} labels and shape "
             f"{output.shape}; they must agree. Convert again."

@@ -49,8 +49,10 @@ def _check_bound(manifest: Manifest, where: str) -> None:
 
 
 def _check_temperatures(manifest: Manifest, where: str) -> None:
-    if manifest.temperatures and (manifest.kind == "pipeline" or manifest.task == "segmentation"):
-        what = "pipeline" if manifest.kind == "pipeline" else "mask"
+    scored = manifest.task in ("classification", "findings")
+    if manifest.temperatures and (manifest.kind == "pipeline" or not scored):
+        kind = "detector" if manifest.task == "detection" else "mask"
+        what = "pipeline" if manifest.kind == "pipeline" else kind
         raise SchemaError(
             f"{where}: a {what} has temperatures; expected them of a model's scores alone. "
             "Convert again."

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
 
+from .boxes import Boxes
 from .bundle import Bundle
 from .errors import ArtifactError
 from .explanations.records import USUAL, MapRequest
@@ -13,7 +14,7 @@ from .findings import decide, main_finding
 from .manifest import Threshold
 from .pipeline import CropPredictor, Pipeline, added, contributed
 from .predictions import Classification, Explanation, Findings, Member
-from .predictor import Boxes, Part, Predictor
+from .predictor import Part, Predictor
 
 Answers = list[Classification | Findings]
 

@@ -3,13 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from .boxes import Boxes
 from .bundle import Bundle
 from .errors import ArtifactError
 from .explanations.records import Outputs, Target
 from .explanations.targets import label_number, scored
 from .film import Film
 from .predictions import Finding, Findings
-from .predictor import Boxes, ModelPredictor, find_output, probabilities
+from .predictor import ModelPredictor, find_output, probabilities
 from .spec import OutputSpec
 
 

@@ -3,6 +3,7 @@
 import weakref
 from dataclasses import replace
 
+from .boxes import Boxes
 from .bundle import Bundle
 from .errors import ArtifactError
 from .explanations.records import USUAL, MapRequest
@@ -10,7 +11,7 @@ from .film import Film
 from .lungs import CropRule, Lungs, crop, find_lungs
 from .pipeline import CropPredictor, Pipeline, added, contributed
 from .predictions import Classification, Explanation, Findings, Member, Timing
-from .predictor import Boxes, Part
+from .predictor import Part
 from .segmenter import Segmenter
 
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Protocol
 
+from .boxes import Boxes
 from .bundle import Bundle
 from .errors import ArtifactError, TensorError
 from .explanations.records import USUAL, MapRequest
@@ -18,7 +19,7 @@ from .predictions import (
     SessionReport,
     Timing,
 )
-from .predictor import Boxes, Kind, Part, Predictor
+from .predictor import Kind, Part, Predictor
 from .spec import InputSpec
 
 

@@ -9,13 +9,16 @@ from typing import cast
 
 from .bundle import Bundle
 from .cascade import Cascade
+from .detector import Detector
 from .ensemble import Ensemble, takes_crops
 from .errors import ArtifactError
+from .lesions import Lesions
 from .lungs import CropRule
 from .manifest import PipelineRules
 from .on_lungs import LungFinder, OnLungs
 from .pipeline import CropPredictor
 from .predictor import Predictor
+from .promptable import PromptableSegmenter
 from .segmenter import Segmenter
 from .selection import Wish, open_model, try_first
 
@@ -54,6 +57,8 @@ def _open(bundle: Bundle, opening: _Opening) -> Predictor:
     if rules.kind == "cascade":
         first, second = (_open(by_role[role], opening) for role in ("first", "second"))
         return Cascade(bundle, first, second)
+    if rules.kind == "lesions":
+        return _lesions(bundle, by_role, opening)
     return _on_lungs(bundle, by_role, rules, opening)
 
 
@@ -78,3 +83,19 @@ def _on_lungs(
             f"{classifier.input.region}; expected a classifier made for films cropped to the lungs."
         )
     return OnLungs(bundle, finder, cast(CropPredictor, classifier))
+
+
+def _lesions(bundle: Bundle, by_role: dict[str, Bundle], opening: _Opening) -> Lesions:
+    detector, segmenter = (_open(by_role[role], opening) for role in ("detector", "segmenter"))
+    name = f"pipeline '{bundle.manifest.name}'"
+    if not isinstance(detector, Detector) or detector.input.region != "film":
+        raise ArtifactError(
+            f"{name}: its detector '{detector.report.model}' gives {detector.kind} of "
+            f"{detector.input.region}; expected a model of the task detection for whole films."
+        )
+    if not isinstance(segmenter, PromptableSegmenter) or segmenter.input.region != "film":
+        raise ArtifactError(
+            f"{name}: its segmenter '{segmenter.report.model}' is of the task "
+            f"{segmenter.bundle.manifest.task}; expected promptable-segmentation of whole films."
+        )
+    return Lesions(bundle, detector, segmenter)

@@ -1,6 +1,7 @@
 """What a predictor answers."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,15 +104,20 @@ class Findings:
 
 @dataclass(frozen=True)
 class Lesion:
-    """One connected region.
+    """One connected region; of a promptable model all that it drew for one box.
 
     Attributes:
-        outline: closed polygons (x, y) in film pixels, the outer one first, then holes.
-        box: (x0, y0, x1, y1) in film pixels, x1 and y1 beyond the last pixel.
+        outline: closed polygons (x, y) in film pixels, outer ones first, then holes; () where
+            nothing was drawn for a box.
+        box: (x0, y0, x1, y1) around it in film pixels, x1 and y1 beyond the last pixel; the prompt
+            where nothing was drawn.
         area_mm2: None where the film tells no spacing.
-        score: mean probability inside.
+        score: mean probability inside, 0 where nothing was drawn.
         location: (vertical, horizontal) third of the film: "upper" | "middle" | "lower",
             "left" | "centre" | "right" as the picture lies.
+        prompt: the box (x0, y0, x1, y1) in film pixels that was asked about, None without one.
+        confidence: the score of that box, None where no detector found it.
+        quality: the intersection over union with the truth that the model expects, 0..1.
     """
 
     label: str
@@ -121,18 +127,26 @@ class Lesion:
     area_mm2: float | None
     score: float
     location: tuple[str, str]
+    prompt: tuple[float, float, float, float] | None = None
+    confidence: float | None = None
+    quality: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """A mask over the film and its regions, the largest first.
+    """A mask over the film and its regions, the largest first; of boxes one a box, in their order.
 
     Attributes:
-        positive: whether a region is left after cleaning.
-        score: the largest probability on the film.
-        probability: float32 (h, w), 0..1, on the network's grid, as its input was laid.
+        positive: whether a region is left after cleaning; of a detector's boxes, whether there are
+            any.
+        score: the largest probability on the film, or a box's, see `score_of`.
+        probability: float32 (h, w), 0..1, on the network's grid, as its input was laid; of boxes
+            the largest of theirs.
         raw: bool (H, W) of the film's size: probability >= threshold.
         mask: bool (H, W): the regions that were kept, smoothed.
+        score_of: "mask": label, score and threshold are of a pixel; "box": of the detector's box
+            that is farthest above its threshold, or least below where there is none.
+        note: a sentence where the answer is empty or was bounded, else "".
     """
 
     label: str
@@ -145,6 +159,44 @@ class Segmentation:
     mask: NDArray[np.bool_]
     report: RunReport
     timing: Timing
+    caution: str = CAUTION
+    members: tuple[Member, ...] = ()
+    score_of: Literal["mask", "box"] = "mask"
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class FoundBox:
+    """What a detector found: (x0, y0, x1, y1) in film pixels, on the film; score >= threshold."""
+
+    label: str
+    box: tuple[float, float, float, float]
+    score: float
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Detections:
+    """The boxes of a film, the surest first.
+
+    Attributes:
+        positive: whether there are any.
+        label, score, threshold: of the box that is farthest above its threshold, or least below
+            where there is none.
+        height, width: of the film in pixels.
+        note: a sentence where the answer is empty or was bounded, else "".
+    """
+
+    boxes: tuple[FoundBox, ...]
+    label: str
+    positive: bool
+    score: float
+    threshold: float
+    height: int
+    width: int
+    report: RunReport
+    timing: Timing
+    note: str = ""
     caution: str = CAUTION
     members: tuple[Member, ...] = ()
 
@@ -161,7 +213,7 @@ class CascadeResult:
     members: tuple[Member, ...] = ()
 
 
-Prediction = Classification | Findings | Segmentation | CascadeResult
+Prediction = Classification | Findings | Detections | Segmentation | CascadeResult
 
 
 @dataclass(frozen=True, eq=False)

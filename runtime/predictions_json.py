@@ -6,7 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .outlines import Polygon, region_outlines
-from .predictions import CascadeResult, Classification, Findings, Prediction, Segmentation
+from .predictions import (
+    CascadeResult,
+    Classification,
+    Detections,
+    Findings,
+    Prediction,
+    Segmentation,
+)
 from .records import to_json
 
 # A noisy mask has thousands of specks; nobody looks at more outlines than these.
@@ -17,10 +24,10 @@ RAW_OUTLINE = "raw_outline"
 def prediction_json(prediction: Prediction) -> dict[str, Any]:
     """The whole prediction as dicts, lists and scalars.
 
-    `kind` says which: "classification" (`probabilities` by label), "findings", "segmentation"
-    or "cascade". Masks are told by outlines, lists of [x, y] in film pixels, closed without
-    repeating the first point: `lesions` of the cleaned mask, `raw_outline` of the largest regions
-    before cleaning, each its outer polygon and its holes.
+    `kind` says which: "classification" (`probabilities` by label), "findings", "detection",
+    "segmentation" or "cascade". Masks are told by outlines, lists of [x, y] in film pixels, closed
+    without repeating the first point: `lesions` of the cleaned mask, `raw_outline` of the largest
+    regions before cleaning, each its outer polygon and its holes.
     """
     match prediction:
         case Classification():
@@ -31,6 +38,8 @@ def prediction_json(prediction: Prediction) -> dict[str, Any]:
             }
         case Findings():
             return {"kind": "findings", **to_json(prediction)}
+        case Detections():
+            return {"kind": "detection", **to_json(prediction)}
         case Segmentation():
             return {**segmentation_json(prediction), RAW_OUTLINE: raw_outline(prediction.raw)}
         case CascadeResult():
@@ -58,6 +67,8 @@ def segmentation_json(seen: Segmentation) -> dict[str, Any]:
         "timing": to_json(seen.timing),
         "caution": seen.caution,
         "members": to_json(seen.members),
+        "score_of": seen.score_of,
+        "note": seen.note,
     }
 
 

@@ -1,7 +1,8 @@
 """Film in, typed result out: what every predictor gives, and the part that models share.
 
-`Bundle.predictor` opens a `Classifier`, a `FindingsPredictor` or a `Segmenter` (models: one
-network), or a pipeline of them. A caller that only predicts and explains needs `Predictor`.
+`Bundle.predictor` opens a `Classifier`, a `FindingsPredictor`, a `Detector`, a `Segmenter` or a
+`PromptableSegmenter` (models), or a pipeline of them. A caller that only predicts and explains
+needs `Predictor`.
 """
 
 import math
@@ -14,6 +15,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .boxes import Boxes
 from .bundle import Bundle
 from .errors import ArtifactError, TensorError, WholeFilmError
 from .explanations.records import USUAL, MapRequest, Outputs, Target
@@ -28,8 +30,7 @@ from .score_rules import Temperatures, temperatures_of
 from .session import Session
 from .spec import InputSpec, Meaning, OutputSpec
 
-Kind = Literal["classification", "findings", "segmentation", "cascade"]
-Boxes = tuple[tuple[float, ...], ...]
+Kind = Literal["classification", "findings", "detection", "segmentation", "cascade"]
 
 
 class Predictor(Protocol):
@@ -72,10 +73,12 @@ class Predictor(Protocol):
         """Answer for a film.
 
         Args:
-            boxes: prompts (x0, y0, x1, y1); nothing of today's takes any.
+            boxes: prompts (x0, y0, x1, y1) in film pixels, of a promptable model 1 to 100, of
+                everything else none.
 
         Raises:
-            TensorError: boxes were given.
+            TensorError: boxes that are not taken, none where some are needed, or one without area
+                or beside the film.
             OutsideUseError: the film declares another modality or body part.
             NoLungsError: a chest pipeline finds no lungs; there is no score.
             WholeFilmError: a network for lung crops was asked alone.
@@ -199,12 +202,17 @@ class ModelPredictor(ABC):
 
     def _timed(self, film: Film) -> tuple[NDArray[np.float32], Timing]:
         """The answering output of one run without its batch axis, and how long it took."""
+        outputs, timing = self._timed_run(film)
+        return outputs[self._output.name][0], timing
+
+    def _timed_run(self, film: Film) -> tuple[dict[str, NDArray[np.float32]], Timing]:
+        """As `run`, and how long it took."""
         start = time.perf_counter()
         tensor = self._prepare(film)
         prepared = time.perf_counter()
-        raw = self._session.run({self.input.name: tensor})[self._output.name]
+        outputs = self.run_tensor(tensor)
         done = time.perf_counter()
-        return raw[0], Timing((prepared - start) * 1e3, (done - prepared) * 1e3)
+        return outputs, Timing((prepared - start) * 1e3, (done - prepared) * 1e3)
 
     def _admit(self, film: Film, boxes: Boxes = ()) -> None:
         """Refuse what a whole film may not be asked with; see `Predictor.predict`."""
@@ -213,6 +221,9 @@ class ModelPredictor(ABC):
                 f"'{self.report.model}' looks at whole films; found {len(boxes)} boxes, "
                 "expected none."
             )
+        self._admit_film(film)
+
+    def _admit_film(self, film: Film) -> None:
         if self.input.region == "lungs":
             base = self.report.model.removesuffix("-lung-crop")
             raise WholeFilmError(

@@ -1,8 +1,10 @@
 """What an acceptance film's answer is recorded as, and when two answers decide alike.
 
 Scores: the K raw logits. A mask has too many: the means of its logits over 8 x 8 blocks, and the
-share of its pixels that is drawn. Conversion records with the functions that the device compares
-with.
+share of its pixels that is drawn, for each box in turn where it was asked with boxes. A detector
+likewise: means over 64 blocks of its boxes' coordinates and logits, each label's largest logit, and
+the share of boxes that reach the threshold. Conversion records with the functions that the device
+compares with.
 """
 
 import math
@@ -15,31 +17,81 @@ from .errors import SchemaError
 from .manifest import Expected
 from .predictor import probabilities
 from .score_rules import Temperatures
-from .spec import OutputSpec
+from .spec import Meaning, OutputSpec, Task
 
 BLOCKS = 8
+LINE_BLOCKS = BLOCKS * BLOCKS
+# One threshold, or one a label.
+Level = float | Mapping[str, float]
 # Drawn on one side and not on the other without a word: half a percent of the film.
 AREA_FLOOR = 0.005
 
 
+def recorded_outputs(task: Task, outputs: Sequence[OutputSpec]) -> tuple[OutputSpec, ...]:
+    """The outputs of which an artifact's answers are recorded.
+
+    Raises:
+        SchemaError: the model has none of the meaning that its task answers with.
+    """
+    if task == "detection":
+        return (_first(outputs, "logits"), _first(outputs, "boxes"))
+    return (_first(outputs, "mask" if task.endswith("segmentation") else "logits"),)
+
+
+def _first(outputs: Sequence[OutputSpec], meaning: Meaning) -> OutputSpec:
+    for output in outputs:
+        if output.meaning == meaning:
+            return output
+    raise SchemaError(f"found no output that means {meaning!r}. Convert again.")
+
+
 def acceptance_values(
-    output: OutputSpec, raw: NDArray[np.float32], threshold: float
+    output: OutputSpec, raw: NDArray[np.float32], threshold: Level
 ) -> tuple[float, ...]:
     """The record of one film's raw output.
 
     Args:
-        raw: float32 (1, K) scores or (1, C, H, W) logits of a mask.
-        threshold: on the probability; only a mask's share depends on it.
+        raw: float32 (1, K) scores; (B, C, H, W) logits of a mask, B of as many boxes; of a detector
+            (1, N, K) logits or (1, N, 4) boxes.
+        threshold: on the probability; only shares depend on it.
 
     Returns:
-        K logits; of a mask C x 64 block means in reading order and then C shares 0..1.
+        K logits; of a mask B x C x 64 block means in reading order and then B x C shares 0..1; of
+        a detector's logits K x 64 means, the K largest and K shares; of its boxes 4 x 64 means.
     """
-    first = raw[0]
+    if output.meaning == "mask":
+        channels = raw.reshape(-1, *raw.shape[2:])
+        blocks = [float(v) for channel in channels for v in _block_means(channel)]
+        levels = [_level(threshold, label) for label in output.labels] * len(raw)
+        shares = [_share(c, level) for c, level in zip(channels, levels, strict=True)]
+        return (*blocks, *shares)
+    if len(output.shape) == 2:
+        return _line_values(output, raw[0], threshold)
+    return tuple(map(float, raw[0].tolist()))
+
+
+def _line_values(
+    output: OutputSpec, rows: NDArray[np.float32], threshold: Level
+) -> tuple[float, ...]:
+    """Of a detector's (N, K): `acceptance_values`."""
+    blocks = _means_along(rows.astype(np.float64), 0, LINE_BLOCKS).T.reshape(-1).tolist()
+    if not output.labels:
+        return tuple(blocks)
+    columns = list(zip(output.labels, rows.T, strict=True))
+    shares = [_share(column, _level(threshold, label)) for label, column in columns]
+    return (*blocks, *(float(column.max()) for _, column in columns), *shares)
+
+
+def _level(threshold: Level, label: str) -> float:
+    return logit(threshold if isinstance(threshold, float | int) else threshold[label])
+
+
+def _shares(output: OutputSpec, count: int) -> int:
+    """How many of a record's values are shares, the last ones."""
     if output.meaning != "mask":
-        return tuple(map(float, first.tolist()))
-    blocks = [float(v) for channel in first for v in _block_means(channel)]
-    shares = [_share(channel, logit(threshold)) for channel in first]
-    return (*blocks, *shares)
+        return len(output.labels) if len(output.shape) == 2 else 0
+    blocks = min(BLOCKS, output.shape[1]) * min(BLOCKS, output.shape[2])
+    return count // (blocks + 1)
 
 
 def largest_difference(
@@ -57,7 +109,7 @@ def largest_difference(
             f"acceptance answers of output '{output.name}' have {len(recorded)} values, expected "
             f"{len(found)}. Convert again."
         )
-    end = len(recorded) - (len(output.labels) if output.meaning == "mask" else 0)
+    end = len(recorded) - _shares(output, len(recorded))
     before, now = (np.asarray(v[:end], np.float32) for v in (recorded, found))
     return float(np.max(np.abs(now - before)))
 
@@ -72,13 +124,20 @@ def same_decision(
     """Whether an answer within the tolerance also decides as the recorded one.
 
     Scores: each label that has a threshold, unless the recorded score is so near to it that the
-    tolerance can turn it. Masks: the drawn share may differ by what the tolerance can turn.
+    tolerance can turn it; of a detector each label's best. Masks and a detector's boxes: the share
+    that reaches the threshold may differ by what the tolerance can turn.
     """
-    if output.meaning == "mask":
-        return all(
-            _same_share(raw[0, channel], expected, logit(thresholds[label]), channel - len(raw[0]))
-            for channel, label in enumerate(output.labels)
+    if output.meaning == "boxes":
+        return True
+    if output.meaning == "mask" or len(output.shape) == 2:
+        channels = _channels(output, raw)
+        levels = [logit(thresholds[label]) for label in output.labels]
+        places = range(-len(channels), 0)
+        shared = all(
+            _same_share(channel, expected, levels[number % len(levels)], place)
+            for number, (channel, place) in enumerate(zip(channels, places, strict=True))
         )
+        return shared and (output.meaning == "mask" or _same_best(channels, expected, levels))
     recorded = probabilities(list(expected.values), output, temperatures)
     here = probabilities(raw[0].tolist(), output, temperatures)
     # Two logits of a softmax that each move by the tolerance move the score's by twice that.
@@ -102,13 +161,36 @@ def _block_means(channel: NDArray[np.float32]) -> NDArray[np.float64]:
     """Means of (H, W) over at most 8 x 8 blocks that are as equal as can be, in reading order."""
     values = channel.astype(np.float64)
     for axis in (0, 1):
-        length = values.shape[axis]
-        count = min(BLOCKS, length)
-        starts = np.arange(count) * length // count
-        sizes = np.diff(np.append(starts, length))
-        summed = np.add.reduceat(values, starts, axis=axis)
-        values = summed / (sizes[:, None] if axis == 0 else sizes)
+        values = _means_along(values, axis, BLOCKS)
     return values.reshape(-1)
+
+
+def _means_along(values: NDArray[np.float64], axis: int, blocks: int) -> NDArray[np.float64]:
+    length = values.shape[axis]
+    count = min(blocks, length)
+    starts = np.arange(count) * length // count
+    sizes = np.diff(np.append(starts, length))
+    summed = np.add.reduceat(values, starts, axis=axis)
+    return np.asarray(summed / (sizes[:, None] if axis == 0 else sizes))
+
+
+def _channels(output: OutputSpec, raw: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """What each share is of: masks (H, W) box by box, or a detector's logits (N,) a label."""
+    if output.meaning == "mask":
+        return list(raw.reshape(-1, *raw.shape[2:]))
+    return list(raw[0].T)
+
+
+def _same_best(
+    channels: list[NDArray[np.float32]], expected: Expected, levels: list[float]
+) -> bool:
+    """Whether each label has a box at its threshold as in the record."""
+    recorded = expected.values[-2 * len(channels) : -len(channels)]
+    return all(
+        abs(best - level) <= expected.tolerance
+        or (float(channel.max()) >= level) == (best >= level)
+        for channel, best, level in zip(channels, recorded, levels, strict=True)
+    )
 
 
 def _share(channel: NDArray[np.float32], level: float) -> float:

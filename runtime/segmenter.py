@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .boxes import Boxes
 from .bundle import Bundle
 from .errors import ArtifactError, TensorError
 from .explanations.records import Outputs, Target
@@ -12,7 +13,7 @@ from .explanations.targets import label_number, masked
 from .film import Film
 from .masks import Drawn, film_mask
 from .predictions import Segmentation, Timing
-from .predictor import Boxes, ModelPredictor, find_output
+from .predictor import ModelPredictor, find_output
 from .spec import MaskRules, OutputSpec
 
 # For a bundle that says nothing: every region as it is.

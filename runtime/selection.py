@@ -8,12 +8,15 @@ from .acceptance import Asked, require_acceptance, try_together
 from .bundle import Bundle
 from .choices import Choice, processor, read_choice
 from .classifier import Classifier
-from .engines import engines, open_session, require
+from .detector import Detector
+from .engines import engines, require
 from .errors import AcceptanceError, ArtifactError, EngineError, EngineMissingError
 from .figures import Compute
 from .findings import FindingsPredictor
+from .graphs import open_artifact
 from .manifest import Artifact
 from .predictor import ModelPredictor
+from .promptable import PromptableSegmenter
 from .segmenter import Segmenter
 from .session import SessionOptions
 from .spec import Task
@@ -25,7 +28,9 @@ _PASSED_OVER = "passed over: "
 TASKS: dict[Task, type[ModelPredictor]] = {
     "classification": Classifier,
     "findings": FindingsPredictor,
+    "detection": Detector,
     "segmentation": Segmenter,
+    "promptable-segmentation": PromptableSegmenter,
 }
 
 
@@ -152,17 +157,12 @@ def open_model(bundle: Bundle, wish: Wish) -> ModelPredictor:
     Each candidate passed over is named, with the reason, in the report of every prediction.
 
     Raises:
-        ArtifactError: the bundle is a pipeline, or of a task that nothing here opens.
+        ArtifactError: the bundle is a pipeline.
         EngineMissingError, AcceptanceError, ArtifactError: no candidate is left; says why each.
         IntegrityError: a file was changed.
     """
     manifest = bundle.manifest
     _require_model(bundle)
-    if manifest.task not in TASKS:
-        raise ArtifactError(
-            f"'{manifest.name}' is for the task '{manifest.task}'; this clinicedge opens "
-            f"{', '.join(TASKS)}. Update clinicedge."
-        )
     tried = candidates(bundle, wish)
     passed_over = [_PASSED_OVER + note for c in tried if (note := _saturation(bundle, c))]
     failed_acceptance = False
@@ -185,9 +185,7 @@ def _open(bundle: Bundle, candidate: Candidate, passed_over: list[str]) -> Model
     require_acceptance(bundle, candidate.artifact, candidate.compute, candidate.engine)
     options = SessionOptions(candidate.compute, candidate.threads)
     try:
-        session = open_session(
-            bundle.files(candidate.artifact), options=options, engine=candidate.engine
-        )
+        session = open_artifact(bundle.files(candidate.artifact), options, candidate.engine)
     except ArtifactError as err:
         # It passed a moment ago, or long ago in another state of this machine.
         raise AcceptanceError(f"{candidate.artifact} cannot be opened any more: {err}") from err

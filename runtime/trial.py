@@ -13,10 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from .boxes import to_input
 from .bundle import Bundle, check_file, read_bundle
-from .engines import open_session
 from .errors import ClinicEdgeError, SchemaError
 from .figures import Compute
+from .graphs import TwoGraphs, open_artifact
 from .images import prepare, read_film
 from .manifest import AcceptanceFilm, Expected
 from .recorded_values import acceptance_values, largest_difference, same_decision
@@ -24,6 +28,8 @@ from .records import from_json, to_json
 from .score_rules import temperatures_of
 from .session import Session, SessionOptions
 from .spec import OutputSpec
+
+Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ def run(trial: Trial) -> Outcome:
             return Outcome((), words, lasting=False)
         options = SessionOptions(compute=trial.compute, threads=1)
         files = bundle.files(trial.artifact)
-        session = open_session(files, options=options, engine=trial.engine)
+        session = open_artifact(files, options, trial.engine)
         return Outcome(tuple(_films(bundle, trial, session)))
     except ClinicEdgeError as err:
         return Outcome((), str(err))
@@ -108,25 +114,35 @@ def _film(bundle: Bundle, film: AcceptanceFilm, expected: Expected, session: Ses
     spec = bundle.manifest.input
     if spec is None:
         raise SchemaError(f"'{bundle.manifest.name}' has acceptance films but no input.")
-    tensor = prepare(read_film(bundle.folder / film.file.path), spec)
+    read = read_film(bundle.folder / film.file.path)
+    tensor = prepare(read, spec)
     name = Path(film.file.path).name
     if hashlib.sha256(tensor.tobytes()).hexdigest() != film.tensor_sha256:
         problem = "the preprocessed pixels differ from the recorded ones"
         return FilmResult(name, None, expected.tolerance, problem)
     output = expected_output(bundle, expected)
-    raw = session.run({spec.name: tensor})[expected.output]
+    boxes = to_input(np.array(film.boxes, np.float64).reshape(-1, 4), read.pixels.shape, spec)
+    raw = _asked(session, spec.name, tensor, boxes)[expected.output]
     thresholds = _thresholds(bundle, expected, output)
     scaled = temperatures_of(bundle.manifest, expected.artifact, expected.compute, output)
-    found = acceptance_values(output, raw, next(iter(thresholds.values()), 0.5))
+    found = acceptance_values(output, raw, thresholds)
     difference = largest_difference(output, expected.values, found)
     problem = ""
     # `not <=` also refuses NaN.
     if not difference <= expected.tolerance:
-        problem = f"scores differ by {difference:.3g}, tolerance {expected.tolerance:.3g}"
+        what = "boxes" if output.meaning == "boxes" else "scores"
+        problem = f"{what} differ by {difference:.3g}, tolerance {expected.tolerance:.3g}"
     elif not same_decision(output, expected, raw, thresholds, scaled):
         problem = "the decision differs"
     finite = difference if math.isfinite(difference) else None
     return FilmResult(name, finite, expected.tolerance, problem)
+
+
+def _asked(session: Session, name: str, tensor: Array, boxes: Array) -> dict[str, Array]:
+    """A film's raw outputs; of a promptable model those of each box, one after the other."""
+    if isinstance(session, TwoGraphs):
+        return session.run_boxes(tensor, boxes)
+    return session.run({name: tensor})
 
 
 def _thresholds(bundle: Bundle, expected: Expected, output: OutputSpec) -> dict[str, float]:

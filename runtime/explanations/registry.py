@@ -40,7 +40,8 @@ METHODS: dict[str, Method] = {
     )
 }
 # Of a pipeline, the members whose map is the pipeline's.
-_EXPLAINED = ("classifier", "first", "member")
+_EXPLAINED = ("classifier", "first", "member", "segmenter")
+_MASKS = ("segmentation", "promptable-segmentation")
 
 
 def offers(predictor: "Predictor", label: str | None = None) -> tuple[Offer, ...]:
@@ -78,6 +79,9 @@ def deciding(predictor: "Predictor", label: str | None = None) -> "Predictor":
     by_role = {part.role: part.predictor for part in predictor.parts}
     if "classifier" in by_role:
         return deciding(by_role["classifier"], label)
+    if "segmenter" in by_role:
+        deciding(by_role["detector"], label)
+        return by_role["segmenter"]
     first = predictor.parts[0].predictor
     second = by_role.get("second")
     if second is None or label is None or label in first.labels:
@@ -93,6 +97,11 @@ def check_request(predictor: "Predictor", request: MapRequest) -> None:
         ExplanationError: an unknown method or class, or nothing that this artifact can do.
     """
     asked = deciding(predictor, request.label)
+    if asked is predictor and asked.bundle.manifest.task == "promptable-segmentation":
+        raise ExplanationError(
+            f"'{asked.report.model}' outlines what lies in boxes, and a map is asked of a film "
+            "alone. Ask a pipeline that finds the boxes."
+        )
     find_method(asked.bundle.manifest, asked.bundle.artifact(asked.report.artifact), request)
 
 
@@ -126,7 +135,9 @@ def usual_method(manifest: Manifest) -> str:
     """The method where none is asked for: the manifest's, else by what the model answers."""
     if manifest.explanation_method is not None:
         return manifest.explanation_method
-    return "probability" if manifest.task == "segmentation" else "eigen-cam"
+    if manifest.task == "detection":
+        return "occlusion"
+    return "probability" if manifest.task in _MASKS else "eigen-cam"
 
 
 def _offers(manifest: Manifest, artifacts: Iterable[Artifact]) -> tuple[Offer, ...]:
@@ -134,6 +145,8 @@ def _offers(manifest: Manifest, artifacts: Iterable[Artifact]) -> tuple[Offer, .
     told = []
     for method in METHODS.values():
         why = "; ".join(missing[need] for need in method.needs if missing[need])
+        if manifest.task == "promptable-segmentation" and "mask" not in method.needs:
+            why = "it answers for boxes, so only its own answer is a map"
         told.append(Offer(method.name, method.source, not why, why, method.passes))
     return tuple(told)
 
@@ -145,7 +158,7 @@ def _missing(manifest: Manifest, artifacts: tuple[Artifact, ...]) -> dict[Need, 
     given = [{o.name for g in a.graphs for o in g.outputs} for a in artifacts]
     features = spec is not None and all(spec.output in names for names in given)
     linear = spec is not None and spec.pooling_linear_head and manifest.head is not None
-    mask = manifest.task == "segmentation"
+    mask = manifest.task in _MASKS
     return {
         "features": ""
         if features
