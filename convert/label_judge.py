@@ -21,7 +21,7 @@ from . import decisions
 from .decisions import Decisions, both_classes
 from .films import ConversionFilms, FilmSet
 from .isolated import call
-from .parity import DIGITS, FROM_CARD, NOT_SET, Comparison
+from .parity import DIGITS, FROM_CARD, NOT_SET, Comparison, refuse_no_numbers
 from .running import Measured, Runnable, cosine, measure
 from .source import Outputs, Source
 from .source_running import run_source
@@ -48,6 +48,8 @@ class LabelJudge:
             fp32: the FP32 artifact of the same format; None for that itself. It runs once.
         """
         on_select, on_guard = self._outputs
+        # First, so that scores that are no numbers are told of whom they are.
+        exact = None if fp32 is None else self._measured(fp32)
         found = self._measured(artifact)
         own = self._decide(artifact, found)
         theirs = tuple(self._thresholds(artifact, on_select.scores, ()))
@@ -60,9 +62,9 @@ class LabelJudge:
             temperatures=own.temperatures,
             reliability=tuple(decisions.calibration(own, self._guard, self._names)),
         )
-        if fp32 is None:
+        if fp32 is None or exact is None:
             return comparison
-        other = self._decide(fp32, self._measured(fp32))
+        other = self._decide(fp32, exact)
         films, budget = self._guard, self._spec.budget
         return replace(
             comparison,
@@ -87,6 +89,7 @@ class LabelJudge:
             return self._kept[key]
         on_guard = self._outputs[1]
         found = call(measure, artifact, self._spec, self._select, self._guard, on_guard)
+        refuse_no_numbers(artifact.artifact_id, artifact.graph.precision, found.finite)
         if artifact.graph.precision == "fp32":
             self._kept[key] = found
         return found

@@ -1,5 +1,6 @@
 """How far an artifact's masks are from the source's, film by film: never all in memory."""
 
+import math
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from ..runtime.manifest import Threshold, artifact_sha256
 from ..runtime.spec import ModelSpec
 from .films import ConversionFilms, FilmSet
 from .isolated import call
-from .parity import DIGITS, FROM_CARD, NOT_SET, Comparison
+from .parity import DIGITS, FROM_CARD, NOT_SET, Comparison, refuse_no_numbers
 from .running import Runnable
 from .source import Source, scores_output
 from .source_running import save_source
@@ -59,6 +60,11 @@ class MaskMeasured:
     max_abs: float
     mean_abs: float
     cosine: float
+
+    @property
+    def finite(self) -> bool:
+        """Whether every raw value on guard is a number."""
+        return math.isfinite(self.max_abs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +135,9 @@ class MaskJudge:
             fp32=None if known or other is None else (other.path, other.measured.threshold),
             keep=None if known else keep,
         )
-        return call(measure_masks, artifact, self._spec, task)
+        found = call(measure_masks, artifact, self._spec, task)
+        refuse_no_numbers(artifact.artifact_id, artifact.graph.precision, found.finite)
+        return found
 
     def _loss(self, other: "_Fp32", found: MaskMeasured) -> PairedLoss:
         budget, patients = self._spec.budget, self._guard.patients

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from ..runtime.errors import ParityError
+from ..runtime.errors import NoNumbersError, ParityError
 from ..runtime.figures import Accuracy, Flips, MaskAccuracy, Parity, Reliability
 from ..runtime.guarding import PairedLoss
 from ..runtime.manifest import Precision, Temperature, Threshold
@@ -35,6 +35,22 @@ class Comparison:
     losses: tuple[PairedLoss, ...] = ()
     flips: tuple[Flips, ...] = ()
     reliability: tuple[Reliability, ...] = ()
+
+
+def refuse_no_numbers(artifact_id: str, precision: Precision, finite: bool) -> None:
+    """Stop where raw scores are NaN or infinite: nothing can be compared then.
+
+    Raises:
+        NoNumbersError: of a smaller precision, which a search may mend.
+        ParityError: of FP32.
+    """
+    if finite:
+        return
+    kind = ParityError if precision == "fp32" else NoNumbersError
+    raise kind(
+        f"artifact {artifact_id}: some of its outputs on the films of select or guard are NaN or "
+        "infinite. It was not written; leave this precision out."
+    )
 
 
 def usual_agreement(task: Task) -> float:

@@ -49,6 +49,13 @@ class Measured:
     guard: NDArray[np.float32]
     features_cosine: float | None
 
+    @property
+    def finite(self) -> bool:
+        """Whether all of it is numbers."""
+        maps = self.features_cosine
+        known = (self.select, self.guard, np.array([] if maps is None else [maps]))
+        return all(bool(np.isfinite(values).all()) for values in known)
+
 
 def runnable(spec: ModelSpec, recipe: Recipe, export: Export) -> Runnable:
     """The export at its place in the bundle: artifacts/FORMAT/RECIPE/FILE."""

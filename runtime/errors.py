@@ -30,6 +30,7 @@
     │   └── CheckpointError       a checkpoint of another architecture or form
     ├── ConversionError           an export failed
     │   ├── ParityError           the export disagrees with the source model
+    │   │   └── NoNumbersError    some of its scores are NaN or infinite
     │   ├── BudgetError           INT8 loses more against FP32 than its budget allows
     │   └── RecipeError           the format has no means for the recipe
     ├── ServerError               the clinic's server cannot do what was asked
@@ -37,6 +38,7 @@
     │   ├── UnknownCaseError      no such case, model or phantom film
     │   ├── OpinionError          an opinion, finding or symptom nobody here has a word for
     │   ├── BusyError             too many films wait already
+    │   ├── SlowMapError          a heat map of many runs took too long
     │   └── StoreError            the folder of cases cannot be read
     ├── KeyFileError              a key or the device's trust cannot be read
     └── OutputError               the result cannot be written where it was asked for
@@ -165,6 +167,10 @@ class ParityError(ConversionError):
     """The export disagrees with the source model by more than the tolerance."""
 
 
+class NoNumbersError(ParityError):
+    """Some scores of the export are NaN or infinite where the source model's are not."""
+
+
 class BudgetError(ConversionError):
     """An INT8 artifact loses more against FP32 on the guard part than its budget allows."""
 
@@ -191,6 +197,10 @@ class OpinionError(ServerError):
 
 class BusyError(ServerError):
     """Too many films wait already."""
+
+
+class SlowMapError(ServerError):
+    """A heat map that needs many runs of the network was not finished in time."""
 
 
 class StoreError(ServerError):

@@ -55,6 +55,8 @@ class Trial:
             budget; None: not judged on guard, its scores were noisier than another method's.
         snr_db: signal-to-noise ratio of its raw scores against FP32's on the select part; None
             where it was not measured.
+        numbers: False: some of its scores on select or guard were NaN or infinite. Nothing can be
+            measured then; `worst` is 1e6, and the budget counts as broken.
     """
 
     method: str
@@ -62,6 +64,7 @@ class Trial:
     worst: float | None
     bytes: int
     snr_db: float | None = None
+    numbers: bool = True
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...runtime.guarding import PairedLoss
+from ...runtime.errors import NoNumbersError
 from ...runtime.spec import ModelSpec
 from ..films import FilmSet
 from ..isolated import call
@@ -14,6 +14,7 @@ from ..parity import Comparison
 from ..recipes import Export, Recipe
 from ..running import Runnable, runnable
 from ..source import scores_output
+from .budget import Losses
 from .driver import Driver, Layer, Quantization, Snr, driver_for, few_films
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ class _Layers:
 @dataclass(frozen=True)
 class _Noise:
     db: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    finite: bool
 
 
 class FormatBench:
@@ -105,9 +111,20 @@ class FormatBench:
         """Against the source and FP32."""
         return self._steps.compare(self._recipe, self._ready(made), self._fp32)
 
-    def losses(self, made: Export) -> tuple[PairedLoss, ...]:
-        """Against FP32 on guard."""
-        return self.compare(made).losses
+    def losses(self, made: Export) -> Losses:
+        """Against FP32 on guard; None: its scores are no numbers."""
+        films = self._steps.films
+        key = self._key("numbers", made, films.select.sha256, films.guard.sha256)
+
+        def work() -> _Numbers:
+            try:
+                self.compare(made)
+            except NoNumbersError:
+                return _Numbers(False)
+            return _Numbers(True)
+
+        known = self._steps.cache.record(self._step("numbers"), key, _Numbers, work)
+        return self.compare(made).losses if known.finite else None
 
     @property
     def _fp32(self) -> Runnable:

@@ -68,7 +68,7 @@ def _plain(bench: FormatBench, settings: Quantization) -> Found:
             f"{broken(losses)} It was not written; {GUARDED} leaves layers in float until the "
             "budget is kept."
         )
-    return Found(settings, made, losses, (judged_trial(settings, made, losses),), {}, made)
+    return Found(settings, made, losses or (), (judged_trial(settings, made, losses),), {}, made)
 
 
 def _int8(steps: "Steps", bench: FormatBench, found: Found, limit: int) -> Int8:

@@ -13,7 +13,7 @@ from typing import Protocol
 from ...runtime.errors import BudgetError
 from ...runtime.guarding import PairedLoss, Trial
 from ..recipes import Export
-from .budget import broken, judged_trial, keeps, worst_share
+from .budget import Losses, broken, judged_trial, keeps, share_used
 from .driver import Layer, Quantization
 from .ranking import MOST_FLOAT, ranked, within_cap
 
@@ -43,8 +43,8 @@ class Bench(Protocol):
         """SNR of the raw scores against FP32's on select."""
         ...
 
-    def losses(self, made: Export) -> tuple[PairedLoss, ...]:
-        """Against FP32 on guard, each at its own threshold."""
+    def losses(self, made: Export) -> Losses:
+        """Against FP32 on guard, each at its own threshold; None: its scores are no numbers."""
         ...
 
     def noise(self, made: Export) -> Mapping[str, float]:
@@ -75,7 +75,7 @@ class _Judged:
     trial: Trial
     settings: Quantization
     export: Export
-    losses: tuple[PairedLoss, ...]
+    losses: Losses
 
     @property
     def kept(self) -> bool:
@@ -130,7 +130,7 @@ class _Search:
             self._trials.append(Trial(method, 0, None, export.bytes, round(noise[-1], 2)))
         best = clearly_best(noise)
         settings, export = made[best]
-        losses = self._bench.losses(export)
+        losses = self._losses(export)
         trial = replace(judged_trial(settings, export, losses), snr_db=self._trials[best].snr_db)
         del self._trials[best]
         self._trials.append(trial)
@@ -182,11 +182,17 @@ class _Search:
         settings = replace(like.settings, float_layers=known)
         self._say(self._try_words(settings))
         export = self._bench.quantize(settings)
-        losses = self._bench.losses(export)
+        losses = self._losses(export)
         trial = judged_trial(settings, export, losses)
         self._trials.append(trial)
         self._judged[known] = _Judged(trial, settings, export, losses)
         return self._judged[known]
+
+    def _losses(self, made: Export) -> Losses:
+        losses = self._bench.losses(made)
+        if losses is None:
+            self._say("that gave scores that are no numbers")
+        return losses
 
     def _in_order(self, names: Sequence[str]) -> tuple[str, ...]:
         return tuple(layer.name for layer in self._layers if layer.name in set(names))
@@ -203,14 +209,14 @@ class _Search:
         return Found(
             settings=chosen.settings,
             export=chosen.export,
-            losses=chosen.losses,
+            losses=chosen.losses or (),
             trials=(*others, chosen.trial),
             noise=self._noise,
             plain=plain.export,
         )
 
     def _words(self, candidates: int) -> str:
-        best = min(self._judged.values(), key=lambda j: worst_share(j.losses))
+        best = min(self._judged.values(), key=lambda j: share_used(j.losses))
         return (
             f"{broken(best.losses)} Best of {len(self._trials)} trials (at most {self._limit}): "
             f"{best.settings.method}, {len(best.settings.float_layers)} of {candidates} layers in "

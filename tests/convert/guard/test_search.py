@@ -25,12 +25,14 @@ NAMES = tuple(layer.name for layer in LAYERS if not layer.tail)
 
 @dataclass
 class Net:
-    """Every culprit that is not in float costs three films of 100; two are allowed."""
+    """Every culprit that is not in float costs three films of 100; two are allowed. While a layer
+    of `broken` is not in float, the scores are no numbers."""
 
     culprits: frozenset[str]
     methods: tuple[str, ...] = ("one", "other")
     scores: Mapping[str, float] = field(default_factory=dict)
     noisiest: tuple[str, ...] = ()
+    broken: frozenset[str] = frozenset()
     asked: list[Quantization] = field(default_factory=list)
 
     def layers(self) -> tuple[Layer, ...]:
@@ -43,8 +45,10 @@ class Net:
     def scores_db(self, made: Export) -> float:
         return self.scores.get(made.files[0][1].decode(), 30.0)
 
-    def losses(self, made: Export) -> tuple[PairedLoss, ...]:
+    def losses(self, made: Export) -> tuple[PairedLoss, ...] | None:
         left = set(made.files[0][1].decode().split("/")[1:])
+        if self.broken - left:
+            return None
         lost = 0.03 * len(self.culprits - left)
         return (PairedLoss("sensitivity", "", lost, lost, lost, 0.02, 100, 90),)
 
@@ -55,8 +59,9 @@ class Net:
         )
 
 
-def _found(net: Net, limit: int = 40) -> Found:
-    return search(net, "int8-static", limit, lambda _: None)
+def _found(net: Net, limit: int = 40, said: list[str] | None = None) -> Found:
+    heard: list[str] = [] if said is None else said
+    return search(net, "int8-static", limit, heard.append)
 
 
 def test_plain_int8_that_keeps_the_budget_stays_as_it_is() -> None:
@@ -113,6 +118,23 @@ def test_too_few_trials_say_what_was_lost_and_what_to_do() -> None:
         _found(Net(frozenset({"l1", "l5", "l9"})), limit=3)
     for words in ("sensitivity loses 0.09", "at most 0.0200 allowed", "100 films", "more trials"):
         assert words in str(told.value)
+
+
+def test_scores_that_are_no_numbers_break_the_budget_and_the_search_goes_on() -> None:
+    net = Net(frozenset({"l2"}), noisiest=("l5", "l2"), broken=frozenset({"l5"}))
+    said: list[str] = []
+    found = _found(net, said=said)
+    assert found.settings.float_layers == ("l2", "l5")
+    plain, published = found.trials[1], found.trials[-1]
+    assert (plain.numbers, plain.worst) == (False, 1e6)
+    assert (published.numbers, published.worst) == (True, 0.0)
+    silent = sum(not trial.numbers for trial in found.trials)
+    assert said.count("that gave scores that are no numbers") == silent
+
+
+def test_no_numbers_at_all_are_told() -> None:
+    with pytest.raises(BudgetError, match=r"NaN or infinite.* Best of .* trials"):
+        _found(Net(frozenset(), broken=frozenset({LAYERS[-1].name})))
 
 
 def test_half_of_the_multiply_adds_at_most_go_to_float() -> None:
