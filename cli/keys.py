@@ -82,7 +82,7 @@ def new(
 
 @app.command("list")
 def list_keys(as_json: JSON = False) -> None:
-    """Show your own keys, the keys that this device trusts, and what it refuses.
+    """Show your own keys, the keys that this device trusts or has revoked, and what it refuses.
 
     \b
     Examples:
@@ -98,6 +98,7 @@ def list_keys(as_json: JSON = False) -> None:
             {
                 "own": [{"name": n, "key_id": k.id, "public": str(p)} for n, k, p in own],
                 "trusted": trust.keys,
+                "revoked": trust.revoked,
                 "unsigned": trust.unsigned,
                 "pinned": trust.pinned,
                 "folder": str(trust_folder()),
@@ -106,7 +107,11 @@ def list_keys(as_json: JSON = False) -> None:
         return
     rows = [("yours", name, key.id, str(path)) for name, key, path in own]
     rows += [("trusted here", k.name, k.key_id, str(trust_folder() / "keys")) for k in trust.keys]
-    print_table("Keys", ("what", "name", "key id", "where"), rows)
+    rows += [
+        ("revoked here", k.name or "-", k.key_id, f"{k.when[:10]} {k.why}".rstrip())
+        for k in trust.revoked
+    ]
+    print_table("Keys", ("what", "name", "key id", "where, or when and why"), rows)
     print(_rule(trust.unsigned, trust.pinned))
 
 
@@ -173,6 +178,8 @@ def untrust(
 ) -> None:
     """Trust a key no more; bundles that it signed count as signed by an unknown key from now on.
 
+    It may be trusted again. For a key that leaked see `clinicedge keys revoke`.
+
     \b
     Examples:
         clinicedge keys untrust hospital-ai
@@ -185,6 +192,36 @@ def untrust(
         print_json({"name": gone.name, "key_id": gone.key_id})
         return
     print(f"{gone.name}: key {gone.key_id} is trusted no more")
+
+
+@app.command()
+def revoke(
+    key: Annotated[str, typer.Argument(help="A trusted or own key's name, a PEM file, or an id.")],
+    why: Annotated[str, typer.Option(help="In words, for whoever reads it later.")] = "",
+    as_json: JSON = False,
+) -> None:
+    """Never trust a key again on this device, whatever it signed and when.
+
+    Bundles that it signed, installed ones too, count as signed by nobody: `verify` and `serve` say
+    so, and where unsigned bundles are refused they open no more. A server that runs looks again
+    when it starts anew. A revoked key cannot be trusted again.
+
+    \b
+    Examples:
+        clinicedge keys revoke hospital-ai --why "laptop stolen"
+        clinicedge keys revoke KEY-ID --json
+    """
+    from datetime import UTC, datetime
+
+    from ..runtime.trust import revoke_key
+    from .printing import print_json
+
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    gone = revoke_key(_id_of(key), when, why)
+    if as_json:
+        print_json(gone)
+        return
+    print(f"{gone.name or 'key'}: {gone.key_id} is revoked since {gone.when[:10]}")
 
 
 @app.command()
@@ -239,6 +276,21 @@ def _rule(unsigned: str, pinned: tuple[str, ...] | None) -> str:
     signed = "refused" if unsigned == "refuse" else "opened, and said so"
     ids = "any bundle id may open" if pinned is None else "only these ids open: "
     return f"not signed by a trusted key: {signed}; {ids}{', '.join(pinned or ())}"
+
+
+def _id_of(key: str) -> str:
+    """The id of a key that is found, or the id itself."""
+    from ..runtime.errors import KeyFileError
+    from ..runtime.trust import check_id, revoked_keys
+
+    known = next((k for k in revoked_keys() if key == k.name), None)
+    try:
+        return known.key_id if known is not None else _find(key).id
+    except KeyFileError as err:
+        try:
+            return check_id(key)
+        except KeyFileError:
+            raise err from None
 
 
 def _own_keys() -> list[tuple[str, "PublicKey", Path]]:

@@ -20,7 +20,15 @@ from .manifest import SCHEMA, Artifact, FileEntry, Manifest, Member
 from .records import from_json
 from .score_rules import bound_threshold
 from .session import ArtifactFiles
-from .trust import NOT_LOOKED_AT, SignedBy, Trust, admit, device_trust, trusted_keys
+from .trust import (
+    NOT_LOOKED_AT,
+    SignedBy,
+    Trust,
+    admit,
+    device_trust,
+    revoked_keys,
+    trusted_keys,
+)
 
 if TYPE_CHECKING:
     from .predictor import Predictor
@@ -260,7 +268,7 @@ def standing(bundle: Bundle) -> tuple[SignedBy | None, str | None]:
     except (KeyFileError, SignatureError) as err:
         refused = str(err)
     with suppress(KeyFileError, SignatureError):
-        signed = admit(Trust(keys=trusted_keys()), bundle.folder, data)
+        signed = admit(Trust(keys=trusted_keys(), revoked=revoked_keys()), bundle.folder, data)
     return signed, refused
 
 

@@ -4,6 +4,7 @@ CLINICEDGE_TRUST names the folder, else it is `trust` among the user's records:
 
     policy.json        unsigned: allow | refuse; pinned: bundle ids, null for any
     keys/NAME.json     a trusted public key
+    revoked/ID.json    a key that is never trusted again, whatever it signed and when
 
 Settings only add up: what one of file, environment and option refuses, no other allows again. A
 record that cannot be read is an error, never "allow".
@@ -29,8 +30,9 @@ TRUST_SCHEMA = 1
 POLICY = "policy.json"
 ID_LENGTH = 64
 Unsigned = Literal["allow", "refuse"]
-State = Literal["not looked at", "unsigned", "not checked", "unknown key", "trusted"]
-Record = TypeVar("Record", "TrustedKey", "Policy")
+State = Literal["not looked at", "unsigned", "not checked", "unknown key", "revoked key", "trusted"]
+Record = TypeVar("Record", "TrustedKey", "RevokedKey", "Policy")
+MAX_WORDS = 200
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,25 @@ class TrustedKey:
     name: str
     key_id: str
     public_key: str
+
+
+@dataclass(frozen=True)
+class RevokedKey:
+    """revoked/ID.json, by the key id. `name`: what it was called here, "" where it was unknown.
+
+    `when`: ISO 8601, UTC; `why`: in the words of whom it was revoked by.
+    """
+
+    schema: int
+    key_id: str
+    name: str
+    when: str
+    why: str = ""
+
+    @property
+    def words(self) -> str:
+        """For a sentence."""
+        return f"revoked on {self.when[:10]}{': ' if self.why else ''}{self.why}"
 
 
 @dataclass(frozen=True)
@@ -59,11 +80,13 @@ class Trust:
     Attributes:
         unsigned: "refuse" demands the signature of a key among `keys`.
         pinned: the only bundles that open, by id; None: any.
+        revoked: never trusted, also where they are among `keys`.
     """
 
     unsigned: Unsigned = "allow"
     pinned: tuple[str, ...] | None = None
     keys: tuple[TrustedKey, ...] = ()
+    revoked: tuple[RevokedKey, ...] = ()
 
     def tightened(self, require_signed: bool, pins: Iterable[str] = ()) -> "Trust":
         """The same, and more is refused.
@@ -78,8 +101,13 @@ class Trust:
         return replace(self, unsigned="refuse" if require_signed else self.unsigned, pinned=pinned)
 
     def name_of(self, key_id: str) -> str | None:
-        """What a trusted key is called here; None where it is unknown."""
-        return next((k.name for k in self.keys if k.key_id == key_id), None)
+        """What a trusted key is called here; None where it is unknown or revoked."""
+        known = None if self.revocation(key_id) else key_id
+        return next((k.name for k in self.keys if k.key_id == known), None)
+
+    def revocation(self, key_id: str) -> RevokedKey | None:
+        """When and why a key was revoked here; None where it was not."""
+        return next((k for k in self.revoked if k.key_id == key_id), None)
 
 
 @dataclass(frozen=True)
@@ -89,12 +117,14 @@ class SignedBy:
     Attributes:
         state: "unknown key": rightly signed, by nobody this device trusts; "not checked": signed,
             and `cryptography` is not installed here.
-        name: what the trusted key is called here.
+        name: what the trusted key is called here, or the revoked one was.
+        revoked: when and why, of a revoked key.
     """
 
     state: State = "not looked at"
     key_id: str = ""
     name: str = ""
+    revoked: str = ""
 
     def words(self) -> str:
         """For a table or a log."""
@@ -103,6 +133,9 @@ class SignedBy:
                 return f"signed by {self.name} (key {self.key_id[:12]}…)"
             case "unknown key":
                 return f"signed by a key that this device does not know ({self.key_id[:12]}…)"
+            case "revoked key":
+                whose = f"{self.name}, " if self.name else ""
+                return f"signed by a revoked key ({whose}{self.key_id[:12]}…, {self.revoked})"
             case "not checked":
                 return f"signed by key {self.key_id[:12]}…, not checked: no `cryptography` here"
         return self.state
@@ -147,7 +180,7 @@ def device_trust() -> Trust:
     told = os.environ.get(UNSIGNED_VARIABLE) or "allow"
     if told not in get_args(Unsigned):
         raise KeyFileError(f"{UNSIGNED_VARIABLE} is {told!r}; expected allow or refuse.")
-    trust = Trust(policy.unsigned, policy.pinned, trusted_keys())
+    trust = Trust(policy.unsigned, policy.pinned, trusted_keys(), revoked_keys())
     return trust.tightened(told == "refuse")
 
 
@@ -187,23 +220,31 @@ def trusted_keys() -> tuple[TrustedKey, ...]:
     Raises:
         KeyFileError: a record is damaged or cannot be read.
     """
-    folder = trust_folder() / "keys"
-    try:
-        paths = sorted(p for p in folder.iterdir() if p.suffix == ".json" and p.name[0] != ".")
-    except (FileNotFoundError, NotADirectoryError):
-        return ()
-    except OSError as err:
-        raise KeyFileError(f"cannot read {folder}: {err.strerror or err}.") from err
-    return tuple(_trusted_key(path) for path in paths)
+    return tuple(_trusted_key(path) for path in _records("keys"))
+
+
+def revoked_keys() -> tuple[RevokedKey, ...]:
+    """By key id.
+
+    Raises:
+        KeyFileError: a record is damaged or cannot be read.
+    """
+    return tuple(_revoked_key(path) for path in _records("revoked"))
 
 
 def trust_key(key: PublicKey, name: str) -> bool:
     """Trust a key under a name; False where it is so already.
 
     Raises:
-        KeyFileError: the name stands for another key, or the key has another name.
+        KeyFileError: the name stands for another key, the key has another name, or was revoked.
         OutputError: the folder cannot be written.
     """
+    gone = Trust(revoked=revoked_keys()).revocation(key.id)
+    if gone is not None:
+        raise KeyFileError(
+            f"key {key.id[:12]}… was {gone.words} on this device and is never trusted "
+            "again. Sign with a new one: `clinicedge keys new`."
+        )
     record = TrustedKey(TRUST_SCHEMA, check_name(name), key.id, key.raw.hex())
     for known in trusted_keys():
         if known == record:
@@ -236,6 +277,30 @@ def untrust_key(name: str) -> TrustedKey:
     except OSError as err:
         raise OutputError(f"cannot delete {path}: {err.strerror}. Delete it by hand.") from err
     return found
+
+
+def revoke_key(key_id: str, when: str, why: str = "") -> RevokedKey:
+    """Never trust a key again: what it signed counts as signed by nobody, whenever that was.
+
+    It need not be trusted here; revoked already it stays as it was. `when`, `why` as in the record.
+
+    Raises:
+        KeyFileError: `key_id` is no id, or `why` is too long.
+        OutputError: the folder cannot be written.
+    """
+    check_id(key_id)
+    if len(why) > MAX_WORDS or not why.isprintable():
+        raise KeyFileError(f"why: {why[:40]!r}; expected at most {MAX_WORDS} printable characters.")
+    known = Trust(revoked=revoked_keys()).revocation(key_id)
+    trusted = next((k for k in trusted_keys() if k.key_id == key_id), None)
+    record = known or RevokedKey(
+        TRUST_SCHEMA, key_id, "" if trusted is None else trusted.name, when, why.strip()
+    )
+    if known is None:
+        write_atomic(trust_folder() / "revoked" / f"{key_id}.json", dump_bytes(record))
+    if trusted is not None:
+        untrust_key(trusted.name)
+    return record
 
 
 def admit(trust: Trust, folder: Path, manifest: bytes) -> SignedBy:
@@ -273,8 +338,33 @@ def _signed_by(trust: Trust, folder: Path, manifest: bytes) -> SignedBy:
         refuse_other_bundle(manifest, signature, str(folder))
         return SignedBy("not checked", signature.key_id)
     verify_signature(manifest, signature, str(folder))
+    gone = trust.revocation(signature.key_id)
+    if gone is not None:
+        return SignedBy("revoked key", gone.key_id, gone.name, gone.words)
     name = trust.name_of(signature.key_id)
     return SignedBy("unknown key" if name is None else "trusted", signature.key_id, name or "")
+
+
+def _records(kind: str) -> tuple[Path, ...]:
+    """The files of a folder of records, sorted."""
+    folder = trust_folder() / kind
+    try:
+        found = (p for p in folder.iterdir() if p.suffix == ".json" and p.name[0] != ".")
+        return tuple(sorted(found))
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    except OSError as err:
+        raise KeyFileError(f"cannot read {folder}: {err.strerror or err}.") from err
+
+
+def _revoked_key(path: Path) -> RevokedKey:
+    found = _read(RevokedKey, path)
+    check_id(found.key_id)
+    if f"{found.key_id}.json" != path.name:
+        raise KeyFileError(
+            f"{path} is damaged: it is about key {found.key_id[:12]}…, not the one in its name."
+        )
+    return found
 
 
 def _trusted_key(path: Path) -> TrustedKey:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import tiny_bundles as tiny
+from signing import unsigned_pipeline
 from tiny_bundles import Scores
 
 from clinicedge.runtime import Bundle, load
@@ -17,11 +18,7 @@ Command = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A pipeline that runs, unsigned."""
-    folder = tmp_path_factory.mktemp("made")
-    lungs = tiny.masks(folder / "tiny-lungs")
-    crop = tiny.binary(folder / "crop", "tiny-lung-crop", Scores(region="lungs"))
-    return tiny.on_lungs(folder / "tiny-on-lungs", crop, lungs).folder
+    return unsigned_pipeline(tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture
@@ -75,6 +72,29 @@ def test_options_refuse_more_for_one_command(
         ran = ce(*words)
         assert ran.code == 2
         assert "opens only bundles signed" in ran.err
+
+
+def test_a_revoked_key(ce: Command, tiny_one: Bundle, tmp_path: Path) -> None:
+    key = json.loads(ce("keys", "new", "hospital-ai", "--json").out)
+    ce("bundle", "sign", tiny_one.folder, "--key", "hospital-ai")
+    ce("keys", "trust", key["public"])
+    done = ce("keys", "revoke", "hospital-ai", "--why", "laptop stolen")
+    assert done.code == 0
+    assert key["key_id"] in done.out
+    assert "signed by a revoked key (hospital-ai" in ce("verify", tiny_one.folder).out
+    listed = ce("keys", "list")
+    assert "revoked here" in listed.out
+    assert "laptop stolen" in listed.out
+    (told,) = json.loads(ce("keys", "list", "--json").out)["revoked"]
+    assert (told["key_id"], told["name"]) == (key["key_id"], "hospital-ai")
+    assert "never trusted again" in ce("keys", "trust", key["public"]).err
+    assert ce("keys", "revoke", "hospital-ai").code == 0, "again, by the name that it had"
+    other = json.loads(ce("keys", "revoke", "1" * 64, "--json").out)
+    assert (other["key_id"], other["name"]) == ("1" * 64, "")
+    assert "no key 'nobody'" in ce("keys", "revoke", "nobody").err
+    ce("keys", "policy", "--unsigned", "refuse")
+    for verb in ("verify", "serve"):
+        assert "signed by a revoked key" in ce(verb, tiny_one.folder).err
 
 
 def test_show_tells_what_the_device_would_do(ce: Command, tiny_one: Bundle) -> None:

@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import tiny_bundles as tiny
-from tiny_bundles import Scores
+from signing import unsigned_pipeline
 
 from clinicedge.runtime import Bundle, keys, load, signature, trust
 from clinicedge.runtime.bundle import read_bundle, standing
 from clinicedge.runtime.errors import IntegrityError, KeyFileError, OutputError, SignatureError
 from clinicedge.runtime.keys import NewKey
+from clinicedge.runtime.records import dump_bytes
 from clinicedge.runtime.trust import Policy, Trust
 
 REFUSE = Trust("refuse")
@@ -23,11 +23,7 @@ REFUSE = Trust("refuse")
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A pipeline that runs, unsigned."""
-    folder = tmp_path_factory.mktemp("made")
-    lungs = tiny.masks(folder / "tiny-lungs")
-    crop = tiny.binary(folder / "crop", "tiny-lung-crop", Scores(region="lungs"))
-    return tiny.on_lungs(folder / "tiny-on-lungs", crop, lungs).folder
+    return unsigned_pipeline(tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture
@@ -116,6 +112,47 @@ def test_a_key_no_longer_trusted(bundle: Bundle, new: Callable[..., NewKey]) -> 
         load(bundle.folder)
     with pytest.raises(KeyFileError, match="trusts no key 'gone'"):
         trust.untrust_key("gone")
+
+
+def test_a_revoked_key_is_never_trusted_again(
+    bundle: Bundle, new: Callable[..., NewKey], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = new("leaked")
+    sign(bundle, key)
+    trust.trust_key(key.key, "leaked")
+    assert load(bundle.folder).signed.state == "trusted"
+    gone = trust.revoke_key(key.key.id, "2026-11-21T10:00:00+00:00", "laptop stolen")
+    assert (gone.name, trust.trusted_keys()) == ("leaked", ())
+    seen = load(bundle.folder).signed
+    assert (seen.state, seen.name) == ("revoked key", "leaked")
+    assert "revoked on 2026-11-21: laptop stolen" in seen.words()
+    assert standing(bundle)[0] == seen
+    with pytest.raises(KeyFileError, match="never trusted again"):
+        trust.trust_key(key.key, "leaked-2")
+    assert trust.revoke_key(key.key.id, "2027-01-01T00:00:00+00:00") == gone, "the first stays"
+    monkeypatch.setenv(trust.UNSIGNED_VARIABLE, "refuse")
+    with pytest.raises(SignatureError, match="signed by a revoked key"):
+        load(bundle.folder)
+    # A copy of the trusted record, put back by hand or from a backup, changes nothing.
+    record = trust.TrustedKey(1, "leaked", key.key.id, key.key.raw.hex())
+    (trust.trust_folder() / "keys" / "leaked.json").write_bytes(dump_bytes(record))
+    with pytest.raises(SignatureError, match="signed by a revoked key"):
+        load(bundle.folder)
+
+
+def test_a_damaged_revocation_is_no_leave_to_open(
+    bundle: Bundle, new: Callable[..., NewKey]
+) -> None:
+    trust.revoke_key(new("one").key.id, "2026-11-21T10:00:00+00:00")
+    (path,) = (trust.trust_folder() / "revoked").iterdir()
+    path.rename(path.with_name(f"{'0' * 64}.json"))
+    with pytest.raises(KeyFileError, match="not the one in its name"):
+        load(bundle.folder)
+    path.with_name(f"{'0' * 64}.json").write_bytes(b"{")
+    with pytest.raises(KeyFileError, match="does not know what to trust"):
+        load(bundle.folder)
+    with pytest.raises(KeyFileError, match="64 hex digits"):
+        trust.revoke_key("leaked", "2026-11-21T10:00:00+00:00")
 
 
 @pytest.mark.parametrize("file", ["bundle.json", signature.SIGNATURE])
