@@ -35,7 +35,7 @@ def run(
 
     The bundle is not changed. The record holds for the artifact's very bytes: after an update it
     is refused, and nothing is answered until it is set anew or cleared. Each answer that it decides
-    says so. A running server takes it when it starts anew. Of a pipeline name the member:
+    says so, on a running server from the next one on. Of a pipeline name the member:
     BUNDLE/members/NAME. Exit code 0: done; 2: refused.
 
     \b

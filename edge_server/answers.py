@@ -16,9 +16,9 @@ from ..runtime.predictions import (
 from ..runtime.predictions_json import prediction_json
 from ..runtime.records import to_json
 from . import raw_masks
-from .models_registry import Served
 from .readings import UNSURE
 from .records import NO_SCORE, Reading
+from .served import Served
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from .workers import Workers
 _NO_TELEMETRY: Any = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
 _READERS = 2
 _READ_QUEUE = 64
+_MAP_QUEUE = 8
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -79,12 +80,16 @@ def open_server(settings: Settings) -> Server:
         own=own,
         scoring=Workers("an answer", 1, settings.queue),
         reading=Workers("a page", _READERS, _READ_QUEUE),
+        mapping=Workers("a heat map of many runs", 1, _MAP_QUEUE),
         max_upload_bytes=settings.max_upload_bytes,
     )
 
 
 def close_server(server: Server) -> None:
     """Finish every job, then close the cases."""
+    for model in server.desk.registry.models:
+        model.close()
+    server.mapping.close()
     server.scoring.close()
     server.reading.close()
     server.desk.close()

@@ -18,15 +18,15 @@ from ..runtime.film import Film, FilmSource
 from ..runtime.lungs import Box
 from ..runtime.predictions import Explanation, RunReport
 from ..runtime.records import from_json, to_json
-from .models_registry import Served
 from .pictures import Pictures, layer_size, png
 from .records import NO_SCORE, Case
+from .served import Served
 from .web_files import web_file
 
 Form = Literal["alpha", "overlay", "raw", "json"]
 # Above so many values three digits are plenty, and the file stays small.
 _MANY_VALUES = 4096
-# Of methods that run the network again and again: nobody else is answered meanwhile.
+# Of methods that run the network again and again.
 _MOST_PASSES = 64
 
 
@@ -128,6 +128,12 @@ class HeatMaps:
             return json.dumps(told, ensure_ascii=False).encode("utf-8")
 
         return self._pictures.remembered(case, f"{name}.json", make)
+
+
+def many_runs(asked: Asked) -> bool:
+    """Whether the method that is named runs the network again and again."""
+    method = METHODS.get(asked.method or "")
+    return method is not None and method.passes > 0
 
 
 def _request(asked: Asked) -> MapRequest:

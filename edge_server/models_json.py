@@ -5,8 +5,9 @@ from typing import Any
 from ..runtime.predictions import CAUTION
 from ..runtime.predictor import Predictor
 from ..runtime.records import to_json
-from .models_registry import Checked, Served, finding_thresholds, members, thresholds
+from .models_registry import finding_thresholds, thresholds
 from .readings import SYMPTOMS
+from .served import Checked, Served, members
 
 
 def model_json(model: Served, default: bool) -> dict[str, Any]:

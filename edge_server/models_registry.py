@@ -1,92 +1,21 @@
 """The models that this server answers with: opened once, after they passed acceptance here."""
 
-import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..profiles.devices import detect
-from ..runtime.acceptance import AcceptanceResult, check_acceptance
 from ..runtime.bundle import Bundle, load
 from ..runtime.errors import SettingsError, UnknownCaseError
-from ..runtime.explanations import MapRequest
-from ..runtime.explanations.lung_fields import lung_fields
-from ..runtime.film import Film
-from ..runtime.intended_use import refuse_outside
 from ..runtime.manifest import Threshold
-from ..runtime.predictions import Explanation, Prediction
 from ..runtime.predictor import ModelPredictor, Predictor
-from ..runtime.spec import Voi
 from ..runtime.trust import Trust
-from .readings import NONE, Questions
+from .served import ADDING, Served, part
 from .settings import EngineWish
 
-# The members whose answer a pipeline gives on, and the one that adds findings.
+# The members whose answer a pipeline gives on.
 _DECIDING = ("classifier", "first")
-_ADDING = "second"
-
-
-@dataclass(frozen=True)
-class Checked:
-    """How one network fared; `role` is its place in a pipeline, "" for a model alone."""
-
-    role: str
-    model: str
-    result: AcceptanceResult
-
-
-@dataclass(frozen=True, eq=False)
-class Served:
-    """One model or pipeline. Any thread may ask; a predictor takes one question at a time."""
-
-    bundle: Bundle
-    predictor: Predictor
-    checks: tuple[Checked, ...]
-    _turn: threading.Lock = field(default_factory=threading.Lock)
-
-    @property
-    def name(self) -> str:
-        """What a request calls it by."""
-        return self.bundle.manifest.name
-
-    @property
-    def passed(self) -> bool:
-        """Whether every network in it reproduced its recorded answers here."""
-        return all(c.result.passed for c in self.checks)
-
-    @property
-    def voi(self) -> Voi:
-        """The grey range of DICOM files that the model was made for."""
-        return self.predictor.input.dicom.voi
-
-    @cached_property
-    def questions(self) -> Questions:
-        """What a clinician's own reading may name."""
-        labels = self.predictor.labels
-        if self.predictor.kind == "findings":
-            return Questions((), labels)
-        if self.predictor.kind == "segmentation":
-            return Questions((*labels, NONE), ())
-        second = part(self.predictor, (_ADDING,))
-        return Questions(labels, second.labels if second is not None else ())
-
-    def predict(self, film: Film) -> Prediction:
-        """As `Predictor.predict`; what the film declares is looked at before anything else."""
-        refuse_outside(film, self.bundle.manifest.intended_use, self.name)
-        with self._turn:
-            return self.predictor.predict(film)
-
-    def explain(
-        self, film: Film, request: MapRequest
-    ) -> tuple[Explanation, NDArray[np.bool_] | None]:
-        """As `Predictor.explain`, and the lungs that the pipeline sees, bool (H, W)."""
-        with self._turn:
-            return self.predictor.explain(film, request), lung_fields(self.predictor, film)
 
 
 @dataclass(frozen=True)
@@ -123,11 +52,6 @@ class Registry:
         return None
 
 
-def part(predictor: Predictor, roles: tuple[str, ...]) -> Predictor | None:
-    """The member in one of these roles; None where the pipeline has none."""
-    return next((p.predictor for p in predictor.parts if p.role in roles), None)
-
-
 def thresholds(predictor: Predictor) -> tuple[Threshold, ...]:
     """The threshold records behind the answer, of the member that decides."""
     manifest = predictor.bundle.manifest
@@ -143,16 +67,8 @@ def finding_thresholds(predictor: Predictor) -> tuple[Threshold, ...]:
     """The threshold of each finding; () where the model knows none."""
     if predictor.kind == "findings":
         return thresholds(predictor)
-    second = part(predictor, (_ADDING,))
+    second = part(predictor, (ADDING,))
     return () if second is None else thresholds(second)
-
-
-def members(predictor: Predictor, above: str = "") -> Iterator[tuple[str, Predictor]]:
-    """Everything in a pipeline with its role path such as "first/lungs", outer before inner."""
-    for inner in predictor.parts:
-        role = f"{above}/{inner.role}" if above else inner.role
-        yield role, inner.predictor
-        yield from members(inner.predictor, role)
 
 
 def open_models(
@@ -182,14 +98,13 @@ def open_models(
 
 
 def _open(bundle: Bundle, wish: EngineWish, order: tuple[str, ...]) -> Served:
-    predictor = bundle.predictor(wish.engine, wish.precision, wish.threads, order)
-    if not _takes_films(predictor):
+    served = Served(bundle, lambda b: b.predictor(wish.engine, wish.precision, wish.threads, order))
+    if not _takes_films(served.predictor):
         raise SettingsError(
             f"'{bundle.manifest.name}' takes films cropped to the lungs, and a clinic sends whole "
             "ones. Serve the pipeline that finds the lungs and crops: its name ends in -on-lungs."
         )
-    checks = tuple(_checks(predictor))
-    return Served(bundle, predictor, checks)
+    return served
 
 
 def _takes_films(predictor: Predictor) -> bool:
@@ -199,15 +114,3 @@ def _takes_films(predictor: Predictor) -> bool:
     if part(predictor, ("lungs",)) is not None:
         return True
     return all(_takes_films(p.predictor) for p in predictor.parts)
-
-
-def _checks(predictor: Predictor) -> Iterator[Checked]:
-    """What acceptance said of each network; passed a moment ago and remembered."""
-    for role, member in (("", predictor), *members(predictor)):
-        if member.parts:
-            continue
-        report, bundle = member.report, member.bundle
-        computes = bundle.artifact(report.artifact).computes
-        compute = next(c for c in computes if c == report.session.compute)
-        result = check_acceptance(bundle, report.artifact, compute, report.session.engine)
-        yield Checked(role, bundle.manifest.name, result)

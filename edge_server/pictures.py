@@ -14,8 +14,9 @@ from ..runtime.film import Film
 from ..runtime.images import decode_film
 from ..runtime.predictions import Segmentation
 from . import raw_masks
-from .models_registry import Registry, Served
+from .models_registry import Registry
 from .records import Case
+from .served import Served
 from .store import Store
 
 MaskForm = Literal["json", "mask", "raw", "alpha", "overlay"]

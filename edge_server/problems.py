@@ -37,6 +37,7 @@ KINDS: dict[type[errors.ClinicEdgeError], Kind] = {
     errors.UnknownCaseError: Kind(404, "not-found", "Not found"),
     errors.ArtifactError: Kind(409, "not-in-the-model", "The model cannot do that"),
     errors.BusyError: Kind(503, "busy", "Too many films wait"),
+    errors.SlowMapError: Kind(503, "slow-map", "The heat map takes too long"),
     errors.OutputError: Kind(507, "storage", "The film could not be kept"),
     errors.ClinicEdgeError: Kind(500, "failed", "The box could not answer"),
 }

@@ -14,7 +14,7 @@ from ..runtime.predictions import CAUTION
 from ..runtime.records import to_json
 from . import web_files
 from .cases import Desk, Upload
-from .heat import Asked, HeatMaps
+from .heat import Asked, HeatMaps, many_runs
 from .heat import Form as ExplanationForm
 from .models_json import acceptance_json, model_json
 from .offers import OwnFilm, Phantoms
@@ -35,7 +35,7 @@ _PICTURE_OR_JSON: dict[int | str, dict[str, Any]] = {
 
 @dataclass(frozen=True, eq=False)
 class Server:
-    """What the routes work with. `scoring` has one thread, `reading` a few."""
+    """What the routes work with. `scoring` and `mapping` have one thread, `reading` a few."""
 
     desk: Desk
     pictures: Pictures
@@ -44,6 +44,7 @@ class Server:
     own: OwnFilm | None
     scoring: Workers
     reading: Workers
+    mapping: Workers
     max_upload_bytes: int
 
 
@@ -157,12 +158,13 @@ def _add_explanations(router: APIRouter, server: Server) -> None:
         form: Annotated[ExplanationForm, Query(alias="as")] = "alpha",
     ) -> Response:
         """A heat map for a class, made when it is asked for: a coloured layer, the film with it, an
-        8-bit map of the film's size, or the numbers with a sentence."""
+        8-bit map of the film's size, or the numbers with a sentence.
 
-        def job() -> bytes:
-            return heat.explanation(store.get(case_id), form, Asked(method, label))
-
-        data = await server.reading.run(job)
+        A method of many runs lets films be answered in between, and has a minute.
+        """
+        asked = Asked(method, label)
+        workers = server.mapping if many_runs(asked) else server.reading
+        data = await workers.run(lambda: heat.explanation(store.get(case_id), form, asked))
         return Response(data, media_type="application/json" if form == "json" else PNG)
 
     @router.get("/api/v1/cases/{case_id}/explanation/methods", tags=["explanations"])

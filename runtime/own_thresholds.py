@@ -7,6 +7,7 @@ aside, because either would change decisions without a word.
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from .score_rules import bound_threshold
 
 OWN_SCHEMA = 1
 MAX_WORDS = 200
+
+Stamps = tuple[tuple[int, int, int] | None, ...]
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,29 @@ def own_path(model: str, artifact_id: str, compute: Compute, label: str) -> Path
     key = json.dumps([model, artifact_id, compute, label])
     digest = hashlib.sha256(key.encode("utf-8")).hexdigest()
     return state_folder() / "thresholds" / f"{digest[:32]}.json"
+
+
+def record_paths(bundle: Bundle) -> tuple[Path, ...]:
+    """The file of every threshold that a clinic could set of the bundle, of a pipeline those of
+    all its models."""
+    return tuple(
+        own_path(model.manifest.name, t.artifact, t.compute, t.label)
+        for _, model in bundle.models()
+        for t in model.manifest.thresholds
+    )
+
+
+def stamps(paths: Iterable[Path]) -> Stamps:
+    """(inode, nanoseconds of the last change, bytes) of each file, None where there is none."""
+    return tuple(_stamp(path) for path in paths)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def read_own(model: str, artifact_id: str, compute: Compute, label: str) -> OwnThreshold | None:
@@ -146,7 +172,8 @@ def in_force(bundle: Bundle, artifact: Artifact, compute: Compute, label: str) -
 
 
 def set_own(bundle: Bundle, own: Wanted, when: str) -> OwnThreshold:
-    """Store a clinic's threshold; it holds from the next time that the bundle is opened.
+    """Store a clinic's threshold; it holds from the next time that the bundle is opened, on a
+    running server from the next answer.
 
     Raises:
         ArtifactError: no threshold is bound to the artifact, compute precision and label, the

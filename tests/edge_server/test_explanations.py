@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clinicedge.edge_server import heat
 from clinicedge.edge_server.heat import Asked, _request
 
 from .conftest import Box
@@ -48,6 +49,19 @@ def test_every_method_and_class_has_its_own_map(
     sha256 = case["predictions"][0]["report"]["artifact_sha256"]
     kept = {p.name for p in folder.iterdir()}
     assert len([n for n in kept if n.startswith(f"explanation-{sha256[:16]}-")]) == 2
+
+
+@pytest.mark.parametrize("method", ["score-cam", "rise", "occlusion"])
+def test_methods_of_many_runs_answer_too(
+    shared_box: Box, case: dict[str, Any], method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heat, "_MOST_PASSES", 8)
+    asked = {"method": method, "class": "PNEUMONIA", "as": "json"}
+    told = shared_box.client.get(case["links"]["explanation"], params=asked).json()
+    assert (told["method"], told["label"]) == (method, "PNEUMONIA")
+    values = np.asarray(told["map"])
+    assert (values >= 0).all()
+    assert values.max() == (1.0 if told["sign"] else 0.0)
 
 
 def test_what_does_not_exist_is_refused(shared_box: Box, case: dict[str, Any]) -> None:

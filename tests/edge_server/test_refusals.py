@@ -147,7 +147,7 @@ def test_a_full_queue_says_when_to_come_back(
     plain: Settings, serve: Serve, film_png: bytes
 ) -> None:
     with serve(replace(plain, queue=1)) as box, ThreadPoolExecutor(1) as pool:
-        with box.server.desk.registry.models[0]._turn:
+        with box.server.desk.registry.models[0].turns.soon():
             first = pool.submit(box.post, film_png)
             while not list((box.data / "incoming").iterdir()):
                 threading.Event().wait(0.01)
