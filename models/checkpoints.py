@@ -28,7 +28,8 @@ class Loaded:
 
     Attributes:
         module: float32, in evaluation mode; its head has `classes` logits.
-        classes: None where the network does not end in one linear layer.
+        classes: logits of its head; None where the network does not end in one linear layer
+            and is no detector.
         sha256: of the file.
         notes: what was done to make it fit, in words.
     """
@@ -65,12 +66,16 @@ def load_checkpoint(name: str, path: Path, labels: Sequence[str] | None = None) 
     if head is not None:
         notes += _complete(tensors, head, spec.outputs[0].activation == "softmax")
         classes = _resize_head(module, head, tensors)
-        expected = fit.shapes(fit.values(module))
+    elif hasattr(module, "resize_for"):
+        # A detector: its heads get as many classes as the checkpoint's.
+        classes = module.resize_for(tensors)  # type: ignore[operator]
+    expected = fit.shapes(fit.values(module))
     if fit.differences(expected, fit.shapes(tensors)):
         raise CheckpointError(_mismatch(name, path, expected, tensors))
     if classes is not None:
         _check_labels(name, path, classes, spec.outputs[0].labels if labels is None else labels)
     fit.put_into(module, tensors, path)
+    notes += [note for note in (zoo.checkpoint_note(name),) if note]
     return Loaded(module, classes, sha256_file(path), tuple(notes))
 
 
@@ -90,7 +95,7 @@ def _renamed(
     found: dict[str, Tensor] = {}
     in_head: dict[str, Tensor] = {}
     for key, value in file.tensors.items():
-        if _LEFT.search(key):
+        if _LEFT.search(key) or fit.UNUSED.search(key):
             continue
         name = next((n for n in fit.names(key) if n in expected), None)
         own = name is not None and (head is None or name.rpartition(".")[0] != head)

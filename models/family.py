@@ -23,6 +23,7 @@ class Family:
         chest: whether each is a classifier of chest films, so that it has a lung-crop form.
         user_weights: names that have no reference weights: the user brings a checkpoint.
         notes: for the card, a heading and its paragraph.
+        checkpoint_note: what to tell who loads a checkpoint of other people, "" for nothing.
     """
 
     names: tuple[str, ...]
@@ -32,3 +33,4 @@ class Family:
     chest: bool
     user_weights: frozenset[str] = frozenset()
     notes: Mapping[str, str] = field(default_factory=dict)
+    checkpoint_note: str = ""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,13 +30,16 @@ PREFIXES = (
 )
 # Torchvision's DenseNets of 2017 put a dot before the number.
 _OLD_DENSE = re.compile(r"(\.denselayer\d+\.(?:norm|conv))\.([12])\.")
+# Where YOLO-NAS' checkpoints keep room for fused blocks; the values there mean nothing.
+UNUSED = re.compile(r"(^|\.)rbr_reparam\.(weight|bias)$")
 _SHOWN = 8
 _ALIKE = 0.9
 
 
 def values(module: "nn.Module") -> "dict[str, Tensor]":
-    """Parameters and running statistics by name; counters are left out."""
-    return {k: v for k, v in module.state_dict().items() if v.is_floating_point()}
+    """Parameters and running statistics by name; counters and what is never used are left out."""
+    found = module.state_dict().items()
+    return {k: v for k, v in found if v.is_floating_point() and not UNUSED.search(k)}
 
 
 def shapes(tensors: "Mapping[str, Tensor]") -> dict[str, tuple[int, ...]]:
@@ -91,12 +95,9 @@ def names(key: str) -> Iterator[str]:
 
 def looks_like(found: Shapes) -> str | None:
     """The model of the zoo that shares most names and shapes, at least nine of ten."""
-    import torch
-
     best, share = None, _ALIKE
     for name in zoo.names():
-        with torch.device("meta"):
-            expected = shapes(values(zoo.build(name)))
+        expected = _zoo_shapes(name)
         same = 0
         for key, shape in found.items():
             under = next((n for n in names(key) if n in expected), "")
@@ -105,6 +106,14 @@ def looks_like(found: Shapes) -> str | None:
         if alike > share:
             best, share = name, alike
     return best
+
+
+@cache
+def _zoo_shapes(name: str) -> Shapes:
+    import torch
+
+    with torch.device("meta"):
+        return shapes(values(zoo.build(name)))
 
 
 def hint(tensors: "Mapping[str, Tensor]") -> str:

@@ -25,6 +25,7 @@ WRAPPERS = (
     "state_dict",
     "model_state_dict",
     "model",
+    "ema_net",
     "net",
     "network",
     "module",

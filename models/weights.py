@@ -33,12 +33,17 @@ def find(spec: ModelSpec, folders: Sequence[Path] = ()) -> Path:
             f"'{spec.name}' has no reference weights, it is a spec for a checkpoint that you "
             f"bring; {spec.weights.file} is not in {looked}. Convert your own .pth, .safetensors "
             f"or .onnx file of this network, or train one: clinicedge train {spec.name} "
-            "--data DIR."
+            f"--data DIR.{_beware(spec.name)}"
         )
     raise WeightsMissingError(
         f"no weights for '{spec.name}': {spec.weights.file} is not in {looked}. "
         f"Name its folder with --weights, or train it: clinicedge train {spec.name} --data DIR."
     )
+
+
+def _beware(name: str) -> str:
+    note = zoo.checkpoint_note(name)
+    return f" {note}." if note else ""
 
 
 def load_into(module: "nn.Module", path: Path) -> None:
@@ -65,9 +70,7 @@ def save(module: "nn.Module", path: Path, title: str) -> None:
     from ..runtime.files import write_atomic
 
     tensors = {}
-    for key, value in module.state_dict().items():
-        if not value.is_floating_point():
-            continue
+    for key, value in fit.values(module).items():
         half = value.detach().cpu().to(torch.float16).contiguous()
         if not bool(torch.isfinite(half).all()):
             raise CheckpointError(

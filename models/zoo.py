@@ -9,6 +9,7 @@ from . import attention_unets, densenets, lungs, mobilenets, resnets, separable_
 from .chest import LUNG_CROP, lung_crop
 from .family import Family
 from .layers import Cost
+from .yolo_nas import family as yolo_nas
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,6 +21,7 @@ _FAMILIES: tuple[Family, ...] = (
     densenets.FAMILY,
     lungs.FAMILY,
     attention_unets.FAMILY,
+    yolo_nas.FAMILY,
 )
 
 
@@ -77,6 +79,16 @@ def notes(name: str) -> Mapping[str, str]:
     """
     family, _ = _find(name)
     return family.notes
+
+
+def checkpoint_note(name: str) -> str:
+    """What to tell who loads other people's checkpoint, e.g. of its licence; "" for nothing.
+
+    Raises:
+        UnknownModelError: the zoo has no such name.
+    """
+    family, _ = _find(name)
+    return family.checkpoint_note
 
 
 def needs_user_weights(name: str) -> bool:

@@ -1,9 +1,12 @@
 """YOLO-NAS in torch: the raw network that is trained, and the detector that is deployed."""
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 
 from .backbone import Backbone
 from .decoding import boxes_of, places
+from .fusion import fuse
 from .heads import Heads
 from .neck import Neck
 from .sizes import BINS, SIDES, Size
@@ -31,6 +34,19 @@ class YoloNas(nn.Module):
             if isinstance(module, nn.Conv2d) and not name.endswith("_pred"):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
 
+    def resize_for(self, tensors: Mapping[str, Tensor]) -> int | None:
+        """Heads of as many classes as a checkpoint has; None where it has no heads."""
+        last = tensors.get("heads.head1.cls_pred.weight")
+        if last is None or last.ndim != 4:
+            return None
+        if len(last) != self.classes:
+            self.heads.resize(len(last))
+        return len(last)
+
+    def deployed(self, height: int, width: int) -> nn.Module:
+        """A copy for the device: fused, its boxes decoded; see `Detector`."""
+        return Detector(fuse(self), height, width)
+
     @property
     def classes(self) -> int:
         """Labels of a box."""
@@ -48,29 +64,20 @@ class Detector(nn.Module):
 
     Args:
         network: as it was trained, or fused.
-        side: of the square input in pixels: the places are constants of the graph.
+        height, width: of the input in pixels: the places are constants of the graph.
     """
 
-    def __init__(self, network: nn.Module, side: int) -> None:
+    def __init__(self, network: nn.Module, height: int, width: int) -> None:
         super().__init__()
         self.network = network
-        centres, strides = places(side, side)
+        centres, strides = places(height, width)
         self.register_buffer("centres", centres, persistent=False)
         self.register_buffer("strides", strides, persistent=False)
 
     def forward(self, film: Tensor) -> tuple[Tensor, Tensor]:
-        """float32 (N, 3, side, side) -> boxes (N, places, 4), x0 y0 x1 y1 in input pixels, not
-        clipped; class logits (N, places, classes)."""
+        """float32 (N, 3, height, width) -> class logits (N, places, classes); boxes
+        (N, places, 4), x0 y0 x1 y1 in input pixels, not clipped."""
         raw = self.network(film)
         centres, strides = self.get_buffer("centres"), self.get_buffer("strides")
-        return boxes_of(raw[..., :SIDE_VALUES], centres, strides), raw[..., SIDE_VALUES:]
-
-
-def detect(network: YoloNas, films: Tensor) -> tuple[Tensor, Tensor]:
-    """`Detector` for inputs of any size: (N, 3, H, W) -> boxes and class logits."""
-    raw = network(films)
-    centres, strides = places(films.shape[2], films.shape[3])
-    sides = raw[..., :SIDE_VALUES]
-    boxes = boxes_of(sides, centres.to(raw.device), strides.to(raw.device))
-    logits: Tensor = raw[..., SIDE_VALUES:]
-    return boxes, logits
+        boxes = boxes_of(raw[..., :SIDE_VALUES], centres, strides)
+        return raw[..., SIDE_VALUES:], boxes

@@ -41,6 +41,9 @@ def test_the_zoo_has_what_the_design_names() -> None:
         "segunet-512",
         "segunet-256",
         "lungs-128",
+        "yolo-nas-s-640",
+        "yolo-nas-m-640",
+        "yolo-nas-l-640",
     }
     assert len(names()) == len(set(names()))
 
@@ -101,9 +104,10 @@ def test_every_spec_is_whole(name: str) -> None:
     assert model.name == name
     assert model.weights.file == f"{name}.safetensors"
     first = model.outputs[0]
-    assert len(first.labels) == first.shape[0]
+    assert len(first.labels) == first.shape[-1 if model.task == "detection" else 0]
     assert model.input.channels == len(model.input.scaling.mean) == len(model.input.scaling.std)
-    assert (model.mask is not None) == (model.task == "segmentation")
+    assert (model.mask is not None) == ("segmentation" in model.task)
+    assert (model.detection is not None) == (model.task == "detection")
     assert (first.activation == "sigmoid") == (model.task != "classification")
     assert model.intended_use.not_for
     if model.explanation is not None:
@@ -143,7 +147,10 @@ def test_a_model_for_the_user_s_checkpoint_says_so(name: str, tmp_path: Path) ->
 
 
 def test_the_others_have_weights_of_ours_or_train() -> None:
-    assert [n for n in names() if zoo.needs_user_weights(n)] == ["densenet121-224", "segunet-512"]
+    users = {n for n in names() if zoo.needs_user_weights(n)}
+    assert {"densenet121-224", "segunet-512"} <= users
+    assert {f"yolo-nas-{size}-640" for size in "sml"} <= users
+    assert "mobilenet-0.5-160" not in users
     assert not zoo.needs_user_weights("nobody's")
 
 

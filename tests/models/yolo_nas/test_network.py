@@ -12,7 +12,7 @@ import torch
 from clinicedge.models.yolo_nas import sizes
 from clinicedge.models.yolo_nas.decoding import boxes_of, places
 from clinicedge.models.yolo_nas.fusion import fuse
-from clinicedge.models.yolo_nas.network import Detector, YoloNas, detect
+from clinicedge.models.yolo_nas.network import Detector, YoloNas
 
 SIZES = {"s": sizes.S, "m": sizes.M, "l": sizes.L}
 # Number and SHA-256 of the sorted lines "key shape" of the original at 80 classes, and what it
@@ -96,7 +96,7 @@ def test_the_reference_vectors_are_met(reference_vectors: Path) -> None:
     film = torch.from_numpy(known["in_320_uint8_chw_rgb"]).float()[None] / 255
     with torch.inference_mode():
         for form in (network, fuse(network)):
-            boxes, logits = Detector(form, 320)(film)
+            logits, boxes = Detector(form, 320, 320)(film)
             assert np.abs(boxes.numpy() - known["out_320_boxes_xyxy_px"]).max() < 0.05
             shares = torch.sigmoid(logits).numpy()
             assert np.abs(shares - known["out_320_scores"]).max() < 2e-4
@@ -108,7 +108,7 @@ def test_plain_functions_answer_alike() -> None:
     network, film = wild(sizes.TINY, 3), torch.rand(2, 3, 64, 96)
     boxes, logits = plain_yolo_nas.predict(network.state_dict(), film)
     with torch.inference_mode():
-        found, scores = detect(network, film)
+        scores, found = Detector(network, 64, 96)(film)
     assert found.shape == (2, 8 * 12 + 4 * 6 + 2 * 3, 4)
     torch.testing.assert_close(found, boxes, rtol=0, atol=1e-3)
     torch.testing.assert_close(scores, logits, rtol=0, atol=1e-4)
