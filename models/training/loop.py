@@ -86,6 +86,7 @@ class Trainer:
         steps = self.steps(films, state.epoch)
         before = sum(self.steps(films, epoch) for epoch in range(state.epoch))
         total = sum(self.steps(films, epoch) for epoch in range(self.recipe.epochs))
+        at_this_size = before - self._steps_at_other_size(films)
         shuffle = torch.Generator().manual_seed(self.recipe.seed + _PRIME * (state.epoch + 1))
         order = torch.randperm(len(objective), generator=shuffle).numpy()
         self.module.train()
@@ -93,12 +94,20 @@ class Trainer:
         while state.step < steps:
             batch = order[state.step * self.recipe.batch : (state.step + 1) * self.recipe.batch]
             state.loss_sum += self._step(objective, batch, before + state.step, total)
+            self.ema.update(self.module, at_this_size + state.step)
             state.step += 1
             watch.step()
             if time.monotonic() - saved > 60 * self.recipe.checkpoint_minutes:
                 saved = time.monotonic()
                 save_state(self.checkpoint, state, self.module, self.optimizer, self.ema)
         state.seconds += time.monotonic() - began
+
+    def _steps_at_other_size(self, films: int) -> int:
+        """Steps of the small epochs once they are over: an average with theirs, normalization
+        statistics of small films above all, would fit neither size."""
+        if self._is_small(self.state.epoch):
+            return 0
+        return sum(self.steps(films, epoch) for epoch in range(self.recipe.small_epochs))
 
     def _step(
         self, objective: Objective, batch: NDArray[np.int64], number: int, total: int
@@ -120,7 +129,6 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
-        self.ema.update(self.module, number)
         return float(loss.detach())
 
     def _close_epoch(self, objective: Objective, watch: Watch) -> None:

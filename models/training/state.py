@@ -48,7 +48,8 @@ class RunState:
 class MovingAverage:
     """Exponential moving average of weights and normalization statistics.
 
-    The decay starts low, so the first steps do not weigh for long.
+    The decay starts low, so the first steps, and what was averaged before them, do not weigh for
+    long.
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
@@ -56,7 +57,7 @@ class MovingAverage:
         self.values = {k: v.detach().clone() for k, v in module.state_dict().items()}
 
     def update(self, module: nn.Module, step: int) -> None:
-        """Take in the module's values after optimizer step `step` (from 0)."""
+        """Take in the values after optimizer step `step`, from 0 for films of this size."""
         decay = min(self.decay, (1 + step) / (10 + step))
         with torch.no_grad():
             for key, value in module.state_dict().items():

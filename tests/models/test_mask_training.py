@@ -12,10 +12,12 @@ from PIL import Image
 from clinicedge.models import weights, zoo
 from clinicedge.models.training.augment import augment_pair, shrink
 from clinicedge.models.training.finish import finish
+from clinicedge.models.training.loop import Trainer, Watch
 from clinicedge.models.training.masks import mask_loss, select_dice
 from clinicedge.models.training.recipe import Augmentation, Recipe, recipe_for
 from clinicedge.models.training.run import TrainOptions, train_network
-from clinicedge.models.training.targets import read_data
+from clinicedge.models.training.state import MovingAverage
+from clinicedge.models.training.targets import objective, read_data
 from clinicedge.profiles.masks import IGNORE
 from clinicedge.runtime import phantom
 from clinicedge.runtime.errors import DataManifestError
@@ -58,6 +60,23 @@ def test_training_learns_the_discs(discs: Path, tmp_path: Path) -> None:
     data = read_data(zoo.spec(LUNGS), discs)
     _, state = train_network(LUNGS, data, recipe, TrainOptions(tmp_path, threads=1))
     assert max(line.select_score for line in state.history) > 0.8
+
+
+def test_the_average_begins_anew_with_films_of_full_size(discs: Path, tmp_path: Path) -> None:
+    """Normalization statistics of small films fit no others."""
+    seen: list[int] = []
+
+    class Counted(MovingAverage):
+        def update(self, module: torch.nn.Module, step: int) -> None:
+            seen.append(step)
+            super().update(module, step)
+
+    recipe = Recipe(epochs=4, batch=8, max_steps=3, small_epochs=2, small_side=32, full_steps=2)
+    data, model = read_data(zoo.spec(LUNGS), discs), zoo.spec(LUNGS)
+    trainer = Trainer(zoo.build(LUNGS), model.input, recipe, tmp_path, "cpu")
+    trainer.ema = Counted(trainer.module, recipe.ema_decay)
+    trainer.train(objective(model, data, recipe, (), lambda: None), Watch())
+    assert seen == [0, 1, 2, 3, 4, 5, 0, 1, 2, 3]
 
 
 def test_a_folder_without_masks_is_refused(tmp_path: Path) -> None:
