@@ -57,11 +57,35 @@ class MaskAccuracy:
 
 
 @dataclass(frozen=True)
+class BoxAccuracy:
+    """How well an artifact finds the boxes of one label on a named part of a named data set.
+
+    A found box hits a true one where their intersection over union is at least 0.5. `ap50` is the
+    area under precision over recall of every score; the rest is at the threshold: `recall` of true
+    boxes, `precision` of found ones (None where nothing was found), `overlap` the mean IoU of hits
+    (None without), `false_alarms` the share of films without a true box on which one was found,
+    None where the part has no such film.
+    """
+
+    data: str
+    part: Part
+    compute: Compute
+    threshold: float
+    label: str
+    ap50: Figure
+    recall: Figure
+    precision: Figure | None
+    overlap: Figure | None
+    false_alarms: Figure | None
+
+
+@dataclass(frozen=True)
 class Parity:
     """How far the raw scores are from the source model's on the same inputs.
 
     `decision_agreement` is the share of films that both decide alike, each at its own threshold
-    (findings: of films and labels; masks: of films whose two masks overlap with Dice >= 0.9);
+    (findings: of films and labels; masks: of films whose two masks overlap with Dice >= 0.9;
+    boxes: of films on which each box has one of its label that overlaps it with IoU >= 0.5);
     `features_cosine` the mean cosine of the feature maps, None where there are none.
     """
 

@@ -6,7 +6,7 @@ from typing import Literal
 from .figures import Part
 
 # "agreement": films decided otherwise than by FP32, where no labels are known.
-Lost = Literal["sensitivity", "specificity", "auc", "dice", "agreement"]
+Lost = Literal["sensitivity", "specificity", "auc", "dice", "recall", "ap50", "agreement"]
 
 
 @dataclass(frozen=True)
@@ -14,15 +14,16 @@ class Budget:
     """What an INT8 artifact may lose against FP32 on the same films of the guard part.
 
     Attributes:
-        points: of sensitivity and of specificity, percentage points.
-        films: so many films are allowed where they are more than `points`.
-        auc, dice: absolute loss.
+        points: of sensitivity, of specificity and of the recall of boxes, percentage points.
+        films: so many films (of recall: boxes) are allowed where they are more than `points`.
+        auc, dice, ap50: absolute loss.
     """
 
     points: float = 0.5
     films: int = 2
     auc: float = 0.005
     dice: float = 0.005
+    ap50: float = 0.01
 
 
 USUAL_BUDGET = Budget()
@@ -57,6 +58,7 @@ class Trial:
             where it was not measured.
         numbers: False: some of its scores on select or guard were NaN or infinite. Nothing can be
             measured then; `worst` is 1e6, and the budget counts as broken.
+        draft: quantized quickly, with less exact biases, to find layers; never published.
     """
 
     method: str
@@ -65,6 +67,7 @@ class Trial:
     bytes: int
     snr_db: float | None = None
     numbers: bool = True
+    draft: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from .figures import Accuracy, Compute, Flips, MaskAccuracy, Parity, Part, Reliability
+from .figures import Accuracy, BoxAccuracy, Compute, Flips, MaskAccuracy, Parity, Part, Reliability
 from .guarding import Budget, Guarding
 from .lungs import CropRule
 from .spec import (
@@ -121,6 +121,7 @@ class Artifact:
     parity: Parity
     accuracy: tuple[Accuracy, ...]
     masks: tuple[MaskAccuracy, ...] = ()
+    boxes: tuple[BoxAccuracy, ...] = ()
     guard: Guarding | None = None
     flips: tuple[Flips, ...] = ()
     reliability: tuple[Reliability, ...] = ()
@@ -296,7 +297,8 @@ class PipelineRules:
             "lesions": a detector's boxes are what a promptable segmenter is asked with.
         crop: of an on-lungs pipeline.
         discrepancy: of a cascade.
-        threshold: of an ensemble, on the mean probability; others use their members' own.
+        threshold: of an ensemble, on the mean probability; others use their members' own. Its
+            `artifact_sha256` binds it to that artifact of every model inside (`ensemble.py`).
     """
 
     kind: Literal["on-lungs", "cascade", "ensemble", "lesions"]
