@@ -55,9 +55,11 @@ def load_checkpoint(name: str, path: Path, labels: Sequence[str] | None = None) 
     spec = zoo.spec(name)
     file = read_tensors(path)
     module = zoo.build(name)
+    own = fit.own_tensors(module, file.tensors, path)
     head = _head_of(module)
     expected = fit.shapes(fit.values(module))
-    notes = list(file.notes)
+    notes = [*file.notes, *own.notes]
+    file = TensorFile(own.tensors)
     tensors = _renamed(file, expected, head, path)
     if path.suffix == ".onnx" and not expected.keys() - tensors.keys():
         # Constants of the graph, not the network's.

@@ -24,6 +24,8 @@ class Family:
         user_weights: names that have no reference weights: the user brings a checkpoint.
         notes: for the card, a heading and its paragraph.
         checkpoint_note: what to tell who loads a checkpoint of other people, "" for nothing.
+        telltale: how a weight's name ends that every checkpoint of it has and no other network;
+            "" where all names have to be compared.
     """
 
     names: tuple[str, ...]
@@ -34,3 +36,4 @@ class Family:
     user_weights: frozenset[str] = frozenset()
     notes: Mapping[str, str] = field(default_factory=dict)
     checkpoint_note: str = ""
+    telltale: str = ""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +46,27 @@ def values(module: "nn.Module") -> "dict[str, Tensor]":
 def shapes(tensors: "Mapping[str, Tensor]") -> dict[str, tuple[int, ...]]:
     """The shape of each."""
     return {name: tuple(value.shape) for name, value in tensors.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Own:
+    """A file's tensors under the network's own names; `notes`: what was left aside."""
+
+    tensors: "dict[str, Tensor]"
+    notes: tuple[str, ...] = ()
+
+
+def own_tensors(module: "nn.Module", tensors: "Mapping[str, Tensor]", path: Path) -> Own:
+    """As the network itself reads them, where it knows the files of other programs.
+
+    Raises:
+        CheckpointError: it knows that they are of another network.
+    """
+    read = getattr(module, "own_tensors", None)
+    if read is None:
+        return Own(dict(tensors))
+    found: Own = read(tensors, path)
+    return found
 
 
 def put_into(module: "nn.Module", tensors: "Mapping[str, Tensor]", path: Path) -> None:
@@ -97,6 +119,9 @@ def looks_like(found: Shapes) -> str | None:
     """The model of the zoo that shares most names and shapes, at least nine of ten."""
     best, share = None, _ALIKE
     for name in zoo.names():
+        sign = zoo.telltale(name)
+        if sign and not any(key.endswith(sign) for key in found):
+            continue
         expected = _zoo_shapes(name)
         same = 0
         for key, shape in found.items():

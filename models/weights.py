@@ -52,7 +52,8 @@ def load_into(module: "nn.Module", path: Path) -> None:
     Raises:
         CheckpointError: the file is damaged, or a tensor is missing, unknown or misshapen.
     """
-    fit.put_into(module, read_safetensors(path), path)
+    own = fit.own_tensors(module, read_safetensors(path), path)
+    fit.put_into(module, own.tensors, path)
 
 
 def save(module: "nn.Module", path: Path, title: str) -> None:

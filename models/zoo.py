@@ -9,6 +9,7 @@ from . import attention_unets, densenets, lungs, mobilenets, resnets, separable_
 from .chest import LUNG_CROP, lung_crop
 from .family import Family
 from .layers import Cost
+from .medsam2 import family as medsam2
 from .yolo_nas import family as yolo_nas
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ _FAMILIES: tuple[Family, ...] = (
     lungs.FAMILY,
     attention_unets.FAMILY,
     yolo_nas.FAMILY,
+    medsam2.FAMILY,
 )
 
 
@@ -89,6 +91,16 @@ def checkpoint_note(name: str) -> str:
     """
     family, _ = _find(name)
     return family.checkpoint_note
+
+
+def telltale(name: str) -> str:
+    """How a weight's name ends that tells the model's checkpoints from others, "" for none.
+
+    Raises:
+        UnknownModelError: the zoo has no such name.
+    """
+    family, _ = _find(name)
+    return family.telltale
 
 
 def needs_user_weights(name: str) -> bool:
