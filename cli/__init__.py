@@ -27,6 +27,7 @@ VERBS = {
     "explain-report": "Compare methods of explanation on films, with figures and pictures.",
     "threshold": "Show, set or clear this device's own threshold of an artifact.",
     "serve": "Serve a bundle to the clinic's tablets.",
+    "ratings": "Export what clinicians think of the heat maps.",
     "bundle": "Pack, unpack, sign, show and compare bundles.",
     "keys": "Make signing keys, and tell this device which ones to trust.",
 }

@@ -5,6 +5,7 @@ schema 2  and the symptoms, the findings that the clinician saw, the discrepancy
 schema 3  and what clinicians think of the heat maps
 """
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import sqlalchemy as sa
 
 from ..runtime.errors import StoreError
 
+DATABASE = "cases.sqlite"
 SCHEMA = 3
+RATED_SINCE = 3
 _BUSY_MS = 5000
 
 _meta = sa.MetaData()
@@ -89,17 +92,53 @@ def open_database(path: Path) -> sa.Engine:
             _migrate(engine, found)
     except sa.exc.SQLAlchemyError as err:
         engine.dispose()
-        raise StoreError(
-            f"{path} cannot be opened: {getattr(err, 'orig', None) or err}. Restore it from a "
-            "copy, or give another folder with --data DIR."
-        ) from err
+        raise unreadable(path, err) from err
     if found not in (0, SCHEMA, *_STEPS):
         engine.dispose()
-        raise StoreError(
-            f"{path} has schema {found}; this clinicedge reads {SCHEMA} and older. Update "
-            "clinicedge, or give another folder with --data DIR."
-        )
+        raise _newer(path, found)
     return engine
+
+
+def open_to_read(path: Path) -> tuple[sa.Engine, int]:
+    """Open the file without changing it, and its schema; a server may write to it meanwhile.
+
+    Raises:
+        StoreError: there is none, it is damaged, or a newer clinicedge wrote it.
+    """
+    if not path.is_file():
+        raise StoreError(
+            f"no cases in {path.parent}: {path.name} is missing. Name the folder that `clinicedge "
+            "serve` told with --data DIR."
+        )
+    address = f"{path.resolve().as_uri()}?mode=ro"
+    engine = sa.create_engine(
+        "sqlite+pysqlite://",
+        creator=lambda: sqlite3.connect(address, uri=True, timeout=_BUSY_MS / 1000),
+        poolclass=sa.pool.NullPool,
+    )
+    try:
+        with engine.connect() as connection:
+            found = int(connection.exec_driver_sql("PRAGMA user_version").scalar() or 0)
+    except sa.exc.SQLAlchemyError as err:
+        raise unreadable(path, err) from err
+    if found not in (SCHEMA, *_STEPS):
+        raise _newer(path, found)
+    return engine, found
+
+
+def unreadable(path: Path, err: sa.exc.SQLAlchemyError) -> StoreError:
+    """To be raised where the file cannot be used."""
+    return StoreError(
+        f"{path} cannot be opened: {getattr(err, 'orig', None) or err}. Restore it from a "
+        "copy, or give another folder with --data DIR."
+    )
+
+
+def _newer(path: Path, found: int) -> StoreError:
+    return StoreError(
+        f"{path} has schema {found}; this clinicedge reads {SCHEMA} and older. Update "
+        "clinicedge, or give another folder with --data DIR."
+    )
 
 
 def _make(engine: sa.Engine) -> None:

@@ -4,12 +4,13 @@ import csv
 import io
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
 
 from ..runtime.errors import OutputError
-from .database import cases, ratings
+from .database import DATABASE, RATED_SINCE, cases, open_to_read, ratings, unreadable
 
 Verdict = Literal["helpful", "misleading", "wrong-place"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -90,6 +91,23 @@ class RatingBook:
         with self._engine.connect() as connection:
             rows = connection.execute(query.order_by(ratings.c.number)).all()
         return tuple(_rating(row) for row in rows)
+
+
+def read_ratings(folder: Path) -> RatingList:
+    """Of a folder of cases, also while a server runs on it; nothing in it is changed.
+
+    Raises:
+        StoreError: there are no cases, or they cannot be read.
+    """
+    path = folder / DATABASE
+    engine, schema = open_to_read(path)
+    try:
+        # Before schema 3 nobody was asked.
+        return RatingBook(engine).every() if schema >= RATED_SINCE else RatingList((), {})
+    except sa.exc.SQLAlchemyError as err:
+        raise unreadable(path, err) from err
+    finally:
+        engine.dispose()
 
 
 def as_csv(found: RatingList) -> bytes:

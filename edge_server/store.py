@@ -21,8 +21,8 @@ import sqlalchemy as sa
 from ..runtime.errors import OutputError, StoreError, UnknownCaseError
 from ..runtime.files import fsync_folder, write_atomic
 from ..runtime.records import from_json, to_json
+from .database import DATABASE, open_database
 from .database import cases as _cases
-from .database import open_database
 from .database import predictions as _predictions
 from .ratings import RatingBook
 from .records import Case, FilmRecord, Reading
@@ -74,7 +74,7 @@ class Store:
         except OSError as err:
             raise _unwritable(folder, err.strerror or str(err)) from err
         try:
-            self._engine = open_database(folder / "cases.sqlite")
+            self._engine = open_database(folder / DATABASE)
         except StoreError:
             self._lock.close()
             raise

@@ -334,13 +334,13 @@ def _signed_by(trust: Trust, folder: Path, manifest: bytes) -> SignedBy:
     signature = read_signature(folder)
     if signature is None:
         return SignedBy("unsigned")
-    if not can_verify() and trust.unsigned == "allow":
-        refuse_other_bundle(manifest, signature, str(folder))
-        return SignedBy("not checked", signature.key_id)
-    verify_signature(manifest, signature, str(folder))
+    checked = can_verify() or trust.unsigned == "refuse"
+    (verify_signature if checked else refuse_other_bundle)(manifest, signature, str(folder))
     gone = trust.revocation(signature.key_id)
     if gone is not None:
         return SignedBy("revoked key", gone.key_id, gone.name, gone.words)
+    if not checked:
+        return SignedBy("not checked", signature.key_id)
     name = trust.name_of(signature.key_id)
     return SignedBy("unknown key" if name is None else "trusted", signature.key_id, name or "")
 
