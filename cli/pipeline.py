@@ -8,15 +8,16 @@ import typer
 if TYPE_CHECKING:
     from ..convert.pipeline_bundles import Written
 
-KINDS = {"on-lungs": 2, "cascade": 2}
+KINDS = {"on-lungs": 2, "cascade": 2, "lesions": 2}
 
 
 def run(
-    kind: Annotated[str, typer.Argument(help="on-lungs, cascade or ensemble.")],
+    kind: Annotated[str, typer.Argument(help="on-lungs, cascade, lesions or ensemble.")],
     bundles: Annotated[
         list[Path],
         typer.Argument(
-            help="Folders of bundles: LUNGS CLASSIFIER, FIRST SECOND, or two members and more."
+            help="Folders of bundles: LUNGS CLASSIFIER, FIRST SECOND, DETECTOR SEGMENTER, or two "
+            "members and more."
         ),
     ],
     name: Annotated[str, typer.Option(help="The pipeline becomes OUT/NAME.")],
@@ -34,14 +35,16 @@ def run(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Put bundles together: lungs before a classifier, a cascade, or an ensemble.
+    """Put bundles together: lungs before a classifier, a cascade, lesions, or an ensemble.
 
     The members' whole bundles go into OUT/NAME/members; nothing is converted. A cascade asks its
-    second member only where the first says positive. Exit code 0: done; 2: refused.
+    second member only where the first says positive; lesions are what a promptable segmenter
+    outlines in a detector's boxes. Exit code 0: done; 2: refused.
 
     \b
     Examples:
         clinicedge pipeline cascade bundles/resnet50-224-on-lungs bundles/mine --name my-cascade
+        clinicedge pipeline lesions bundles/finder bundles/outliner --name lesion-segmenter
         clinicedge pipeline ensemble bundles/a bundles/b bundles/c --name abc --data films/
     """
     from ..convert import pipeline_bundles as plans
@@ -50,7 +53,7 @@ def run(
     from .printing import print_json
 
     if kind not in (*KINDS, "ensemble"):
-        raise typer.BadParameter(f"kind {kind!r}; expected on-lungs, cascade or ensemble")
+        raise typer.BadParameter(f"kind {kind!r}; expected on-lungs, cascade, lesions or ensemble")
     if len(bundles) != KINDS.get(kind, len(bundles)):
         raise typer.BadParameter(f"{len(bundles)} bundles; {kind} takes {KINDS[kind]}")
     if kind == "ensemble":
@@ -58,7 +61,8 @@ def run(
         wish = EnsembleWish(name, tuple(bundles), folder, (weights,) if weights else ())
         written = write_ensemble(wish, out)
     else:
-        make = plans.on_lungs if kind == "on-lungs" else plans.cascade
+        makers = {"on-lungs": plans.on_lungs, "cascade": plans.cascade, "lesions": plans.lesions}
+        make = makers[kind]
         written = plans.write_pipeline(make(name, bundles[0], bundles[1]), out)
     if as_json:
         print_json(_document(written))

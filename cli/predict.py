@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..runtime import Film, Prediction, Predictor
+    from ..runtime.boxes import Boxes
     from ..runtime.explanations import MapRequest
 
 
@@ -32,8 +33,16 @@ def run(
     overlay: Annotated[
         Path | None,
         typer.Option(
-            help="Write the film with the outlines of what was found, or its heat map, here; for "
-            "several films a folder."
+            help="Write the film with the outlines or boxes of what was found, or its heat map, "
+            "here; for several films a folder."
+        ),
+    ] = None,
+    box: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="X0,Y0,X1,Y1",
+            help="Of a promptable model: outline what lies in this box, in pixels of the film; up "
+            "to 100 times.",
         ),
     ] = None,
     require_signed: REQUIRE_SIGNED = False,
@@ -67,6 +76,8 @@ def run(
         clinicedge predict BUNDLE film.png --explain map.png
         clinicedge predict BUNDLE film.png --explain map.png --method grad-cam --class PNEUMONIA
         clinicedge predict bundles/segunet-256 leg.dcm --overlay outline.png
+        clinicedge predict bundles/medsam2-512 leg.dcm --box 120,80,340,300 --overlay outline.png
+        clinicedge predict bundles/lesion-segmenter leg.dcm --json
     """
     from ..profiles.devices import detect
     from ..runtime import CAUTION, load
@@ -76,6 +87,7 @@ def run(
     opened = load(bundle, asked_trust(require_signed, pin))
     predictor = opened.predictor(engine, precision, threads, order)
     asked = _request(predictor, (method, label, passes), (explain, overlay))
+    boxes = _boxes(predictor, box or [])
     answers = []
     with progress_bar() as progress:
         for number, path in enumerate(film):
@@ -84,6 +96,7 @@ def run(
                 explain=_map_path(explain, film, number),
                 overlay=_map_path(overlay, film, number),
                 request=replace(asked, progress=_views(progress, film, number)),
+                boxes=boxes,
             )
             answers.append(_answer(predictor, path, drawn))
     if as_json:
@@ -98,11 +111,32 @@ def run(
 
 @dataclass(frozen=True)
 class _Drawn:
-    """What is drawn of a film, and where it goes."""
+    """What is asked about a film, what is drawn of it, and where that goes."""
 
     explain: Path | None
     overlay: Path | None
     request: "MapRequest"
+    boxes: "Boxes" = ()
+
+
+def _boxes(predictor: "Predictor", given: list[str]) -> "Boxes":
+    """The boxes of --box; refused before any film is read where the model takes none."""
+    prompted = predictor.bundle.manifest.task == "promptable-segmentation"
+    if prompted != bool(given):
+        name = predictor.report.model
+        expected = "outlines what lies in boxes: give --box" if prompted else "takes no --box"
+        raise typer.BadParameter(f"'{name}' {expected}.")
+    return tuple(_box(text) for text in given)
+
+
+def _box(text: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != 4:
+        raise typer.BadParameter(f"--box {text}: expected four numbers, X0,Y0,X1,Y1.")
+    return values
 
 
 def _request(
@@ -117,7 +151,7 @@ def _request(
     if not any(pictures):
         if any(asked):
             raise typer.BadParameter("--method, --class and --passes need --explain FILE.")
-    elif pictures[0] is not None or predictor.kind != "segmentation":
+    elif pictures[0] is not None or predictor.kind not in ("segmentation", "detection"):
         check_request(predictor, request)
     return request
 
@@ -139,7 +173,7 @@ def _answer(predictor: "Predictor", path: Path, drawn: _Drawn) -> dict[str, Any]
     try:
         film = read_film(path, predictor.input.dicom.voi)
         answer: dict[str, Any] = {"file": str(path), "notes": film.source.notes}
-        seen = answer["prediction"] = predictor.predict(film)
+        seen = answer["prediction"] = predictor.predict(film, drawn.boxes)
         if drawn.explain is not None:
             answer["explanation"] = _explain(predictor, film, drawn.explain, drawn.request)
         if drawn.overlay is not None:
@@ -170,10 +204,13 @@ def _explain(
 def _overlay(
     predictor: "Predictor", film: "Film", seen: "Prediction", wanted: tuple[Path, "MapRequest"]
 ) -> dict[str, Any]:
-    from ..runtime import Segmentation
-    from ..runtime.drawing import outline_overlay
+    from ..runtime import Detections, Segmentation
+    from ..runtime.drawing import box_overlay, outline_overlay
 
     path, request = wanted
+    if isinstance(seen, Detections):
+        _write_png(path, box_overlay(film, tuple(b.box for b in seen.boxes)))
+        return {"shows": "boxes", "file": str(path)}
     if not isinstance(seen, Segmentation):
         return {"shows": "heat map", **_explain(predictor, film, path, request)}
     _write_png(path, outline_overlay(film, seen))

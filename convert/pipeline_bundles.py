@@ -29,7 +29,12 @@ DISCREPANCY = DiscrepancyRule(
     margin_notice=0.1, margin_warning=0.25, findings_notice=1, findings_warning=2
 )
 # The members of each kind that the pipeline's answer, intended use and version come from.
-DECIDING = {"on-lungs": "classifier", "cascade": "first", "ensemble": "member"}
+DECIDING = {
+    "on-lungs": "classifier",
+    "cascade": "first",
+    "ensemble": "member",
+    "lesions": "detector",
+}
 # What a member of each role answers.
 TASKS: dict[str, tuple[Task, ...]] = {
     "lungs": ("segmentation",),
@@ -37,6 +42,8 @@ TASKS: dict[str, tuple[Task, ...]] = {
     "first": ("classification",),
     "second": ("findings",),
     "member": ("classification", "findings"),
+    "detector": ("detection",),
+    "segmenter": ("promptable-segmentation",),
 }
 
 
@@ -74,6 +81,12 @@ def cascade(name: str, first: Path, second: Path) -> Plan:
     """The second runs only where the first says positive."""
     rules = PipelineRules("cascade", None, DISCREPANCY, None)
     return Plan(name, rules, (("first", first), ("second", second)))
+
+
+def lesions(name: str, detector: Path, segmenter: Path) -> Plan:
+    """The detector's boxes are what the promptable segmenter is asked with."""
+    rules = PipelineRules("lesions", None, None, None)
+    return Plan(name, rules, (("detector", detector), ("segmenter", segmenter)))
 
 
 def ensemble(name: str, members: tuple[Path, ...], thresholds: tuple[Threshold, ...]) -> Plan:
@@ -134,7 +147,7 @@ def _manifest(plan: Plan, bundles: list[tuple[str, Bundle]]) -> Manifest:
         kind="pipeline",
         name=plan.name,
         version=deciding.version,
-        task=deciding.task,
+        task="segmentation" if plan.rules.kind == "lesions" else deciding.task,
         licence=deciding.licence,
         intended_use=deciding.intended_use,
         provenance=None,

@@ -162,6 +162,8 @@ def _is_positive(answer: Any, label: str) -> bool:
     for finding in second.get("findings", ()):
         if finding["label"] == label:
             return bool(finding["positive"])
+    if "lesions" in answer:
+        return any(lesion["label"] == label for lesion in answer["lesions"])
     first = answer.get("first") or answer
     if "positive_label" in first:
         return bool(first["label"] == label)

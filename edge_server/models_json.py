@@ -14,7 +14,7 @@ def model_json(model: Served, default: bool) -> dict[str, Any]:
     """One model of GET /api/v1/models.
 
     `kind` is the bundle's ("model" or "pipeline"), `answer` that of its predictions. `threshold`
-    is None where every finding has its own, in `findings`.
+    is None where every finding has its own, in `findings`; `thresholds` has one a decided label.
     """
     manifest, predictor = model.bundle.manifest, model.predictor
     rules = thresholds(predictor)
@@ -29,6 +29,7 @@ def model_json(model: Served, default: bool) -> dict[str, Any]:
         "labels": list(predictor.labels),
         "positive_label": predictor.positive_label,
         "threshold": to_json(rules[0]) if predictor.kind != "findings" else None,
+        "thresholds": to_json(rules),
         "findings": to_json(finding_thresholds(predictor)),
         "members": [_member_json(role, member) for role, member in members(predictor)],
         "reading": {

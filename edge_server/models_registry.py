@@ -15,7 +15,7 @@ from .served import ADDING, Served, part
 from .settings import EngineWish
 
 # The members whose answer a pipeline gives on.
-_DECIDING = ("classifier", "first")
+_DECIDING = ("classifier", "first", "detector")
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ def open_models(
     Raises:
         SignatureError: a bundle is not signed as `trust`, or the device, demands.
         BundleError, EngineError: what `Bundle.predictor` raises.
-        SettingsError: two bundles of one name, none of the default's, or one for lung crops.
+        SettingsError: two bundles of one name, none of the default's, one for lung crops,
+            or half of a lesion pipeline.
     """
     bundles = [load(folder, trust) for folder in folders]
     names = [b.manifest.name for b in bundles]
@@ -99,12 +100,25 @@ def open_models(
 
 def _open(bundle: Bundle, wish: EngineWish, order: tuple[str, ...]) -> Served:
     served = Served(bundle, lambda b: b.predictor(wish.engine, wish.precision, wish.threads, order))
+    _refuse_half(served.predictor)
     if not _takes_films(served.predictor):
         raise SettingsError(
             f"'{bundle.manifest.name}' takes films cropped to the lungs, and a clinic sends whole "
             "ones. Serve the pipeline that finds the lungs and crops: its name ends in -on-lungs."
         )
     return served
+
+
+def _refuse_half(predictor: Predictor) -> None:
+    """Refuse what is but half of a lesion pipeline."""
+    prompted = predictor.bundle.manifest.task == "promptable-segmentation"
+    if prompted or predictor.kind == "detection":
+        lacks = "for boxes drawn by hand" if prompted else "with boxes alone"
+        raise SettingsError(
+            f"'{predictor.report.model}' answers {lacks}; expected a model that outlines what it "
+            "finds on a film. Serve a pipeline of a detector and a promptable segmenter, made with "
+            "`clinicedge pipeline lesions`."
+        )
 
 
 def _takes_films(predictor: Predictor) -> bool:

@@ -105,7 +105,6 @@ def sample(bundle: Bundle, cell: Cell, seconds: float, runs: int) -> Sample:
     job = Job(
         bundle=str(bundle.folder.resolve()),
         artifact=cell.artifact,
-        graph=bundle.artifact(cell.artifact).graphs[0].name,
         engine=cell.engine,
         compute=cell.compute,
         threads=cell.threads,

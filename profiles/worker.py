@@ -1,4 +1,4 @@
-"""Measures one session in a fresh process: a JSON job on stdin, a JSON sample on stdout.
+"""Measures one artifact in a fresh process: a JSON job on stdin, a JSON sample on stdout.
 
     python -m clinicedge.profiles.worker < job.json
 
@@ -37,7 +37,6 @@ class Job:
 
     bundle: str
     artifact: str
-    graph: str
     engine: str
     compute: Compute
     threads: int
@@ -53,8 +52,8 @@ class Sample:
         import_ms: of the engine's package, numpy already there; 0 for engines not known here.
         load_ms: opening the session, files in the system's cache or not; of a pipeline, opening
             all its members with their acceptance remembered.
-        first_ms, steady_ms: engine runs on one film-sized tensor; of a pipeline, answers to one
-            film.
+        first_ms, steady_ms: engine runs on one film-sized tensor, of a promptable model with one
+            box; of a pipeline, answers to one film.
         rss_mb, peak_rss_mb: resident memory at the end and at its peak.
     """
 
@@ -79,18 +78,21 @@ def measure(job: Job) -> Sample:
     import numpy as np
 
     from ..runtime.bundle import load
-    from ..runtime.engines import open_session
+    from ..runtime.graphs import open_artifact
     from ..runtime.session import SessionOptions
+    from ..runtime.spec import BOX
 
     bundle = load(job.bundle)
     start = time.perf_counter()
     import_engine(job.engine)
     imported = time.perf_counter()
     options = SessionOptions(compute=job.compute, threads=job.threads)
-    session = open_session(bundle.files(job.artifact), job.graph, options, job.engine)
+    session = open_artifact(bundle.files(job.artifact), options, job.engine)
     loaded = time.perf_counter()
     draw = np.random.default_rng(0)
     feed = {t.name: draw.uniform(-1, 1, t.shape).astype(np.float32) for t in session.inputs}
+    if BOX in feed:
+        feed[BOX] = np.array([[8.0, 8.0, 24.0, 24.0]], np.float32)
     runs = timed_runs(lambda: session.run(feed), job.seconds, job.runs)
     return sampled(session.report, (start, imported, loaded), runs)
 

@@ -8,10 +8,11 @@ from .predictions import Segmentation
 
 _LINE = (255, 176, 0)
 _RAW = (120, 160, 255)
+_BOX = (90, 200, 120)
 
 
 def outline_overlay(film: Film, seen: Segmentation, raw: bool = False) -> NDArray[np.uint8]:
-    """The film with the outlines of the regions on it, uint8 (H, W, 3).
+    """The film with the outlines of the regions on it, and the boxes asked about, uint8 (H, W, 3).
 
     Args:
         raw: also the mask before cleaning, in another colour.
@@ -21,10 +22,10 @@ def outline_overlay(film: Film, seen: Segmentation, raw: bool = False) -> NDArra
     from .outlines import region_outlines
     from .predictions_json import RAW_REGIONS
 
-    height, width = film.pixels.shape
-    image = Image.fromarray(np.repeat(film.pixels[..., None], 3, axis=2))
+    asked = tuple(one.prompt for one in seen.lesions if one.prompt is not None)
+    image = Image.fromarray(box_overlay(film, asked))
     draw = ImageDraw.Draw(image)
-    thick = max(1, round(max(height, width) / 400))
+    thick = _thick(film)
     beneath = region_outlines(seen.raw, RAW_REGIONS) if raw else ()
     for polygons, colour in (
         *((p, _RAW) for p in beneath),
@@ -33,3 +34,21 @@ def outline_overlay(film: Film, seen: Segmentation, raw: bool = False) -> NDArra
         for polygon in polygons:
             draw.line([*polygon, polygon[0]], fill=colour, width=thick)
     return np.asarray(image, np.uint8)
+
+
+def box_overlay(
+    film: Film, boxes: tuple[tuple[float, float, float, float], ...]
+) -> NDArray[np.uint8]:
+    """The film with boxes (x0, y0, x1, y1) on it, uint8 (H, W, 3)."""
+    from PIL import Image, ImageDraw
+
+    image = Image.fromarray(np.repeat(film.pixels[..., None], 3, axis=2))
+    draw = ImageDraw.Draw(image)
+    for x0, y0, x1, y1 in boxes:
+        corners = (x0, y0, max(x0, x1 - 1), max(y0, y1 - 1))
+        draw.rectangle(corners, outline=_BOX, width=_thick(film))
+    return np.asarray(image, np.uint8)
+
+
+def _thick(film: Film) -> int:
+    return max(1, round(max(map(int, film.pixels.shape)) / 400))

@@ -62,12 +62,15 @@ function finding({ label: name, score, threshold, positive }) {
   return element("li", { className: positive ? "finding positive" : "finding" }, line, bar);
 }
 
+// Whether the regions stand for different things.
+function several(lesions) { return new Set(lesions.map((lesion) => lesion.label)).size > 1; }
+
 function drawLesions(prediction) {
   const lesions = prediction.lesions ?? [];
   byId("lesions").hidden = lesions.length === 0;
   byId("lesion-list").replaceChildren(...lesions.map((lesion) => element("li", {},
-    element("b", { textContent: words.place(lesion) }),
-    element("span", { textContent: `${words.area(lesion)} · ${t("lesion.score", { score: percent(lesion.score) })}` }))));
+    element("b", { textContent: several(lesions) ? `${capital(label(lesion.label))}: ${words.place(lesion)}` : words.place(lesion) }),
+    element("span", { textContent: `${words.area(lesion)} · ${words.sureness(lesion)}` }))));
 }
 
 function drawFacts(found, prediction) {
@@ -95,6 +98,7 @@ function drawFacts(found, prediction) {
       preprocess: number(timing.preprocess_ms), inference: number(timing.inference_ms) })],
     ["session", report.session.notes.join("; ")],
     ["reason", prediction.reason],
+    ["answer_note", prediction.note],
     ["film_sha256", film.sha256, "mono"],
   ].filter(([, value]) => value);
   byId("facts").replaceChildren(...rows.flatMap(([key, value, kind = ""]) => [
@@ -104,7 +108,9 @@ function drawFacts(found, prediction) {
 }
 
 function meaning(prediction) {
-  if (prediction.kind === "segmentation") return t("fact.meaning.mask", { label: label(prediction.label) });
+  if (prediction.kind === "segmentation") {
+    return t(words.byBox(prediction) ? "fact.meaning.box" : "fact.meaning.mask", { label: label(prediction.label) });
+  }
   const binary = words.binaryOf(prediction);
   return binary ? t("fact.meaning.value", { label: label(binary.positive_label) }) : "";
 }

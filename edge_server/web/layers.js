@@ -103,7 +103,7 @@ async function loadOutlines(here) {
   const { width, height } = now.found.film;
   byId("mark-raw").replaceChildren(...told.raw_outline.map((region) => path(region)));
   byId("mark-clean").replaceChildren(...told.lesions.flatMap((lesion, index) =>
-    [path(lesion.outline), number(lesion, index + 1, Math.max(width, height) * NUMBER_SHARE)]));
+    [...prompt(lesion), path(lesion.outline), number(lesion, index + 1, Math.max(width, height) * NUMBER_SHARE)]));
 }
 
 function shape(tag, attributes) {
@@ -115,6 +115,13 @@ function shape(tag, attributes) {
 function path(polygons) {
   const d = polygons.map((points) => `M${points.map((p) => p.join(" ")).join("L")}Z`).join("");
   return shape("path", { d, "fill-rule": "evenodd" });
+}
+
+// The box that was asked about, where there was one.
+function prompt(lesion) {
+  if (!lesion.prompt) return [];
+  const [x0, y0, x1, y1] = lesion.prompt;
+  return [shape("rect", { x: x0, y: y0, width: x1 - x0, height: y1 - y0 })];
 }
 
 function number(lesion, value, size) {
@@ -141,6 +148,7 @@ function drawNote() {
   if (isOn("heat")) notes.push(t(masks ? "layer.probability.note" : now.flat ? "heat.flat" : "heat.note"));
   if (isOn("crop")) notes.push(t("layer.crop.note"));
   if (isOn("raw")) notes.push(t("layer.raw.note"));
-  if (isOn("clean")) notes.push(t("layer.clean.note"));
+  const boxes = now.found?.predictions[0].score_of === "box";
+  if (isOn("clean")) notes.push(t(boxes ? "layer.boxes.note" : "layer.clean.note"));
   byId("heat-note").textContent = notes.join(" ");
 }

@@ -46,7 +46,8 @@ function drawScore(scored) {
   byId("near").hidden = !scored || Math.abs(scored.score - scored.threshold) >= 0.1;
   if (!scored) return "";
   const values = { score: percent(scored.score), threshold: percent(scored.threshold) };
-  byId("score-name").textContent = t(scored.kind === "segmentation" ? "score.largest" : "score.name");
+  const name = words.byBox(scored) ? "score.box" : scored.kind === "segmentation" ? "score.largest" : "score.name";
+  byId("score-name").textContent = t(name);
   byId("score-value").textContent = values.score;
   byId("threshold-value").textContent = values.threshold;
   bar.classList.toggle("positive-score", scored.positive);

@@ -44,10 +44,15 @@ export function verdictNote(prediction) {
   if (prediction.kind === "findings") return t(prediction.main ? "verdict.finding.above" : "verdict.below");
   if (prediction.kind === "segmentation") {
     const regions = prediction.lesions.length;
-    return regions ? t("verdict.regions", { regions }) : t("verdict.noregion");
+    if (!regions) return t(byBox(prediction) ? "verdict.nobox" : "verdict.noregion");
+    const none = prediction.lesions.filter((lesion) => lesion.area_px === 0).length;
+    return t("verdict.regions", { regions }) + (none ? ` ${t("verdict.undrawn", { regions: none })}` : "");
   }
   return t(isPositive(prediction) ? "verdict.above" : "verdict.below");
 }
+
+// Whether a detector found the regions, so that the score is its surest box's.
+export function byBox(prediction) { return prediction.score_of === "box"; }
 
 // Why there is no score: in this language where the page knows the reason, else as the box says it.
 export function reason(prediction) {
@@ -77,7 +82,14 @@ export function leading(prediction) {
   return prediction.first.positive ? prediction.second?.main ?? prediction.first.positive_label : prediction.first.label;
 }
 
+// How sure a region is: of its box where a detector found it, else of its pixels.
+export function sureness(lesion) {
+  const found = lesion.confidence ?? null;
+  return found === null ? t("lesion.score", { score: percent(lesion.score) }) : t("lesion.box", { score: percent(found) });
+}
+
 export function area(lesion) {
+  if (lesion.area_px === 0) return t("lesion.undrawn");
   if (lesion.area_mm2 === null) return t("lesion.px", { area: number(lesion.area_px, 0) });
   return t("lesion.mm2", { area: number(lesion.area_mm2, lesion.area_mm2 < 100 ? 1 : 0) });
 }

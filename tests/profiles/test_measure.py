@@ -148,7 +148,7 @@ def test_what_exceeds_the_budget_is_named(bundle: Bundle) -> None:
 @pytest.fixture
 def job(bundle: Bundle) -> Callable[..., Job]:
     def make(artifact: str = "onnx/int8-static", engine: str = "onnxruntime") -> Job:
-        return Job(str(bundle.folder), artifact, "main", engine, "int8", 1, 0.01, 5)
+        return Job(str(bundle.folder), artifact, engine, "int8", 1, 0.01, 5)
 
     return make
 
