@@ -38,7 +38,7 @@ def run(
         list[str] | None,
         typer.Option(
             help="May be given more than once. Without it: all that need no further runs of the "
-            "network; score-cam and rise must be named."
+            "network; score-cam, rise and occlusion must be named."
         ),
     ] = None,
     label: Annotated[str, typer.Option(help="The class to explain.")] = "",
@@ -48,7 +48,10 @@ def run(
         int, typer.Option(min=2, max=256, help="Points of the deletion and insertion curves.")
     ] = 16,
     passes: Annotated[
-        int, typer.Option(min=0, max=4096, help="Runs a map of score-cam and rise; 0: their own.")
+        int,
+        typer.Option(
+            min=0, max=4096, help="Runs a map of score-cam, rise and occlusion; 0: their own."
+        ),
     ] = 0,
     pictures: Annotated[int, typer.Option(min=0, help="Films shown on the page.")] = 4,
     threads: Annotated[int, typer.Option(min=0, help="0: all usable.")] = 0,
@@ -65,14 +68,16 @@ def run(
 
     Deletion and insertion, the share of the map inside the lungs and inside boxes, whether the
     map goes when the weights are shuffled, and how like INT8 maps are to FP32's, with 95 %
-    intervals over patients. Writes explain-report.html and .json. A run that was broken off goes
-    on where it was. Exit code 0: done; 2: refused.
+    intervals over patients. Of a network that draws masks: the share inside the true masks of
+    --data. Writes explain-report.html and .json. A run that was broken off goes on where it was.
+    Exit code 0: done; 2: refused.
 
     \b
     Examples:
         clinicedge explain-report BUNDLE --data kermany512 --masks lungmasks
         clinicedge explain-report BUNDLE --data nih --boxes nih --films 40
         clinicedge explain-report BUNDLE --data films/ --method eigen-cam --method rise --json
+        clinicedge explain-report bundles/lungs-128 --data lungmasks --method occlusion
     """
     from ..profiles.explanation_quality.page import write_report
     from ..profiles.explanation_quality.pictures import film_rows
@@ -120,7 +125,7 @@ def _print(report: "ExplainReport", paths: tuple[Path, ...]) -> None:
 
 def _print_artifact(found: "ArtifactQuality") -> None:
     from ..profiles.explanation_quality.tables import (
-        COLUMNS,
+        heading,
         regions,
         row,
         title,
@@ -130,7 +135,8 @@ def _print_artifact(found: "ArtifactQuality") -> None:
     from .printing import print_table
 
     columns = used(found.methods)
-    heads = [COLUMNS[k][0] if k == 0 else f">{COLUMNS[k][0]}" for k in columns]
+    names = [heading(k, found.region_kind)[0] for k in columns]
+    heads = [name if k == 0 else f">{name}" for k, name in zip(columns, names, strict=True)]
     rows = [tuple(row(m)[k] for k in columns) for m in found.methods]
     print_table(title(found), heads, rows)
     for text in warnings(found):

@@ -38,11 +38,13 @@ def picture(report: QuantizationReport) -> bytes:
         names = [_short(x) for x in report.layers]
         below.set_xticks(range(1, count + 1), names, rotation=90, fontsize=7)
     below.set_xlim(0.2, count + 0.8)
-    above.legend(
+    # Beside the plots: inside one it would cover bars.
+    figure.legend(
         handles=[Patch(color=INT8_COLOUR, label="INT8"), Patch(color=FLOAT_COLOUR, label="float")],
-        loc="upper right",
+        loc="outside lower right",
         ncols=2,
         fontsize=8,
+        frameon=False,
     )
     out = io.BytesIO()
     canvas.print_png(out)

@@ -22,7 +22,7 @@ from .placing import checked_rule, hygiene_of, key_hashes, place
 from .splits import SPLIT_RULE, OfficialPart
 
 # Grey values of a mask file: nothing, in doubt (counts for nobody), there.
-IGNORE = 127
+IGNORE, THERE = 127, 255
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from .keeping import Started
 from .looking import look, network_of
 from .one_film import Networks, Regions, film_figures
 from .records import ArtifactQuality, Bounds, FilmFigures, NotMeasured
-from .regions import Boxes
+from .regions import TrueRegions
 from .rule import pick
 from .summary import summarise
 from .twins import twin
@@ -36,7 +36,9 @@ class Job:
     Attributes:
         films, data, part: which films, and where they are from.
         methods: () takes every method that needs no further runs of the network.
-        lungs, boxes: where regions are known; None where they are not.
+        lungs, boxes: where regions are known; None where they are not. Boxes of a network that
+            draws masks are the true masks.
+        mask: the network draws masks; then no default method is picked.
     """
 
     films: tuple[Chosen, ...]
@@ -46,7 +48,8 @@ class Job:
     methods: tuple[str, ...]
     bounds: Bounds
     lungs: LungMasks | None
-    boxes: Boxes | None
+    boxes: TrueRegions | None
+    mask: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,8 +240,9 @@ def _quality(
         methods=summarise(seen),
         not_measured=missing,
         no_map=tuple(no_map),
-        choice=pick(seen) if seen else None,
+        choice=pick(seen) if seen and not job.mask else None,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
+        region_kind="boxes" if job.boxes is None else job.boxes.kind,
     )
 
 

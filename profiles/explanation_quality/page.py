@@ -13,7 +13,7 @@ from .page_style import STYLE
 from .pictures import FilmRow, Shown
 from .records import ArtifactQuality
 from .reporting import ExplainReport
-from .tables import COLUMNS, cell, regions, row, title, used, warnings
+from .tables import cell, heading, regions, row, title, used, warnings
 
 NAME = "explain-report"
 RULE = (
@@ -82,16 +82,15 @@ def _artifact(found: ArtifactQuality) -> Iterator[str]:
     yield f"<h2>{escape(title(found))}</h2>"
     columns = used(found.methods)
     yield "<div class=wide><table><thead><tr>"
-    yield "".join(
-        f"<th title='{escape(COLUMNS[k][1], quote=True)}'>{escape(COLUMNS[k][0])}" for k in columns
-    )
+    heads = [heading(k, found.region_kind) for k in columns]
+    yield "".join(f"<th title='{escape(m, quote=True)}'>{escape(h)}" for h, m in heads)
     yield "<tbody>"
     for method in found.methods:
         cells = row(method)
         winner = found.choice is not None and found.choice.method == method.method
         mark = " class=winner" if winner else ""
         head = f"<th title='{escape(method.source, quote=True)}'>{escape(cells[0])}"
-        yield f"<tr{mark}>{head}" + "".join(f"<td>{escape(cells[k])}" for k in columns if k)
+        yield f"<tr{mark}>{head}" + "".join(_cell(cells[k]) for k in columns if k)
     yield "</table></div><ul>"
     if found.choice is not None:
         said = f"On these films the rule would pick {found.choice.method}: {found.choice.why}."
@@ -108,11 +107,18 @@ def _artifact(found: ArtifactQuality) -> Iterator[str]:
     yield "</ul>"
 
 
+def _cell(text: str) -> str:
+    """A figure, its interval small and on a line of its own where there is no room beside it."""
+    value, found, interval = text.partition(" (")
+    return f"<td>{escape(value)}" + (f" <small>({escape(interval)}</small>" if found else "")
+
+
 def _pictures(rows: tuple[FilmRow, ...]) -> Iterator[str]:
     if not rows:
         return
-    yield "<h2>Side by side</h2><p>Lungs outlined green, boxes blue. Below each film's maps those "
-    yield "of the same network with shuffled weights: a good map is gone there.</p>"
+    yield "<h2>Side by side</h2><p>Lungs outlined green, boxes or true masks blue. Below each "
+    yield "film's maps those of the same network with shuffled weights: a good map is gone "
+    yield "there.</p>"
     for film in rows:
         yield f"<section class=film><figure><img src='{film.picture}' alt='film with its regions'>"
         yield f"<figcaption>{escape(film.film)}</figcaption></figure>"

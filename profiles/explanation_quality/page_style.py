@@ -8,8 +8,10 @@ body{font:15px/1.45 system-ui,sans-serif;color:var(--ink);background:var(--paper
 max-width:84rem;padding:0 1rem}
 h1{margin-bottom:.2rem}h2{margin-top:2rem;font-size:1.15rem}.caution{font-weight:600;margin-top:0}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:13px}
-th,td{border:1px solid var(--line);padding:.35rem .5rem;text-align:left}
-tbody th{white-space:nowrap}td{white-space:nowrap;font-variant-numeric:tabular-nums}
+th,td{border:1px solid var(--line);padding:.3rem .35rem;text-align:left}
+thead th{font-size:12px;vertical-align:bottom}tbody th{white-space:nowrap}
+td{font-variant-numeric:tabular-nums}
+small{font-size:11px;color:var(--soft);display:inline-block}
 .winner{background:var(--good)}ul{color:var(--soft);padding-left:1.1rem}.note{color:var(--soft)}
 .film{display:flex;flex-wrap:wrap;gap:.8rem;border-top:1px solid var(--line);padding:.8rem 0}
 figure{margin:0;width:200px}img{width:100%;display:block;background:#000}

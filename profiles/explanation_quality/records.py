@@ -1,11 +1,14 @@
 """What is asked about explanations, what one film tells, and what all of them tell."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ...runtime.figures import Figure
 from ..evaluation import Ran, Wanted
 
 SCHEMA = 1
+# Boxes that somebody drew, or, for a network that draws masks, the true masks.
+RegionKind = Literal["boxes", "masks"]
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,8 @@ class ArtifactQuality:
         twin: what was shuffled, in words; "" where there is no twin.
         no_map: films without a map (no lungs found), by reason.
         choice: what the rule would pick on these films; a bundle's own is fixed when it is made.
+            None for masks: the rule is about classes.
+        region_kind: what `boxes`, `box_area` and the methods' box figures are about.
     """
 
     data: str
@@ -169,6 +174,7 @@ class ArtifactQuality:
     no_map: tuple[NotMeasured, ...]
     choice: Choice | None
     date: str
+    region_kind: RegionKind = "boxes"
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,18 @@
 """A map against a region that is known: pointing game and relevance mass."""
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.errors import DataManifestError
+from ...runtime.errors import DataError, DataManifestError
 from ..hiding import Bools
+from ..masks import MaskFilm, read_mask_pixels
+from .records import RegionKind
 
 BOXES = "boxes.csv"
 _COLUMNS = ("file", "label", "x1", "y1", "x2", "y2", "width", "height")
@@ -55,9 +59,56 @@ def against(values: NDArray[np.float32], region: Bools, shown: Bools) -> RegionF
     )
 
 
+class TrueRegions(Protocol):
+    """Where findings truly are."""
+
+    @property
+    def source(self) -> str:
+        """In words."""
+        ...
+
+    @property
+    def kind(self) -> RegionKind:
+        """What the regions are."""
+        ...
+
+    def region(self, path: Path, label: str, size: tuple[int, int]) -> Bools | None:
+        """Of a film, bool (H, W) of `size`; None where there is none."""
+        ...
+
+
+class TrueMasks:
+    """The masks of a data folder's own films; pixels in doubt count as inside."""
+
+    kind: RegionKind = "masks"
+
+    def __init__(self, name: str, films: Iterable[MaskFilm]) -> None:
+        """`name`: of the data folder."""
+        self.source = f"the true masks of {name}"
+        self._films = {film.path: film for film in films}
+
+    def region(self, path: Path, _label: str, size: tuple[int, int]) -> Bools | None:
+        """The mask, None where it is empty.
+
+        Raises:
+            DamagedFilmError: the mask cannot be read.
+            DataError: it has another size than its film.
+        """
+        film = self._films[path]
+        found = read_mask_pixels(film) > 0
+        if found.shape != size:
+            raise DataError(
+                f"the mask {film.mask} has {found.shape[1]} x {found.shape[0]} pixels, its film "
+                f"{size[1]} x {size[0]}; expected the same size."
+            )
+        return found if found.any() else None
+
+
 class Boxes:
     """The boxes of `boxes.csv` in a folder: file, label, x1, y1, x2, y2 in pixels of a film of
     width x height."""
+
+    kind: RegionKind = "boxes"
 
     def __init__(self, root: Path) -> None:
         """

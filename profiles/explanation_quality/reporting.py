@@ -1,6 +1,7 @@
 """What `clinicedge explain-report` measures: the door."""
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,13 +19,14 @@ from ..evaluate_parts import choose_parts
 from ..evaluation import Question, Wanted
 from ..lung_masks import LungMasks, TrueLungs, own_lungs
 from ..machine import Machine, this_machine
+from ..masks import read_mask_dataset
 from ..measure import Progress, Skipped
-from .choosing_films import Chosen, choose_films
+from .choosing_films import Chosen, choose_films, choose_masked
 from .keeping import keep_if_possible, started
 from .looking import network_of
 from .measuring import Job, measure_artifact
 from .records import SCHEMA, USUAL, ArtifactQuality, Bounds
-from .regions import Boxes
+from .regions import Boxes, TrueMasks
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Asked:
             all films.
         artifacts: () takes ONNX FP32 (or what comes nearest) and the INT8 of the same format.
         methods, label: as in `Job`; "" the positive label, or the first finding.
-        masks, boxes: folders of true regions; None: the lungs that a pipeline finds itself.
+        masks, boxes: folders of true regions; None: the lungs that a pipeline finds itself, or,
+            of a network that draws masks, the true masks of `data`.
     """
 
     data: Path
@@ -85,7 +88,7 @@ def explain_report(bundle: Bundle, asked: Asked, progress: Progress) -> Measured
     """Measure the explanations of a bundle's artifacts.
 
     Raises:
-        ArtifactError: it answers with a mask, or no artifact runs here.
+        ArtifactError: no artifact runs here.
         ExplanationError: no such method or class.
         DataManifestError, DataError, OverlapError, FilmError: as `evaluate`.
     """
@@ -141,12 +144,9 @@ def _measured(
 
 def _job(bundle: Bundle, asked: Asked) -> Job:
     answer = answer_of(bundle)
-    if answer.kind == "segmentation":
-        raise ArtifactError(
-            f"'{bundle.manifest.name}' answers with a mask; the report compares maps of classes. "
-            "Measure masks with `clinicedge evaluate`."
-        )
     film_input(bundle)
+    if answer.kind == "segmentation":
+        return _mask_job(bundle, asked, answer)
     label = asked.label or answer.positive_label or answer.labels[0]
     films, data, part = _films(bundle, asked, answer, label)
     return Job(
@@ -161,6 +161,36 @@ def _job(bundle: Bundle, asked: Asked) -> Job:
     )
 
 
+def _mask_job(bundle: Bundle, asked: Asked, answer: Answer) -> Job:
+    """Of a network that draws masks: films that have something to draw."""
+    if asked.boxes is not None:
+        raise DataError(
+            f"'{bundle.manifest.name}' draws masks, and its maps are compared with the true masks "
+            f"of {asked.data.name}; found boxes too. Leave out --boxes."
+        )
+    dataset = read_mask_dataset(asked.data)
+    question = Question(() if asked.part is None else (asked.part,))
+    part, films = next(iter(choose_parts(bundle, dataset, question).items()))
+    return Job(
+        films=_chosen(lambda: choose_masked(films.films, asked.bounds), part, dataset.name),
+        data=dataset.name,
+        part=part,
+        label=asked.label or answer.labels[0],
+        methods=asked.methods,
+        bounds=asked.bounds,
+        lungs=None if asked.masks is None else TrueLungs(asked.masks),
+        boxes=TrueMasks(dataset.name, films.films),
+        mask=True,
+    )
+
+
+def _chosen(choose: Callable[[], tuple[Chosen, ...]], part: str, name: str) -> tuple[Chosen, ...]:
+    try:
+        return choose()
+    except DataError as err:
+        raise DataError(f"part '{part}' of {name}: {err}") from err
+
+
 def _films(
     bundle: Bundle, asked: Asked, answer: Answer, label: str
 ) -> tuple[tuple[Chosen, ...], str, Wanted]:
@@ -168,10 +198,8 @@ def _films(
     dataset: Dataset = read(asked.data, answer.labels)
     question = Question(() if asked.part is None else (asked.part,))
     part, films = next(iter(choose_parts(bundle, dataset, question).items()))
-    try:
-        return choose_films(films.films, label, asked.bounds), dataset.name, part
-    except DataError as err:
-        raise DataError(f"part '{part}' of {dataset.name}: {err}") from err
+    chosen = _chosen(lambda: choose_films(films.films, label, asked.bounds), part, dataset.name)
+    return chosen, dataset.name, part
 
 
 def _lungs(bundle: Bundle, masks: Path | None) -> LungMasks | None:

@@ -1,4 +1,4 @@
-"""The written rule that picks a bundle's default method (docs/decisions/0007).
+"""The written rule that picks a bundle's default method (docs/decisions/0008).
 
 Among the methods that need no further runs of the network but two:
 

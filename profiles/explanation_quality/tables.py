@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ...runtime.figures import Figure
-from .records import ArtifactQuality, MethodQuality
+from .records import ArtifactQuality, MethodQuality, RegionKind
 
 NONE = "not measured"
 # Heading, and whether larger is better (None: neither).
@@ -21,6 +21,16 @@ COLUMNS: tuple[tuple[str, str], ...] = (
     ("like FP32, SSIM", "structural similarity with the FP32 artifact's map"),
     ("empty", "films on which the map is empty"),
 )
+
+
+def heading(column: int, kind: RegionKind = "boxes") -> tuple[str, str]:
+    """A column's heading and what it means, where its regions are of that kind."""
+    name, meaning = COLUMNS[column]
+    if kind == "boxes":
+        return name, meaning
+    words = {"in boxes": "in masks", "peak in boxes": "peak in masks"}
+    meaning = meaning.replace("the boxes", "the true masks").replace("a box", "the true mask")
+    return words.get(name, name), meaning
 
 
 def row(m: MethodQuality) -> tuple[str, ...]:
@@ -66,7 +76,7 @@ def regions(found: ArtifactQuality) -> tuple[str, ...]:
     told = []
     for name, source, area in (
         ("lungs", found.lungs, found.lung_area),
-        ("boxes", found.boxes, found.box_area),
+        (found.region_kind, found.boxes, found.box_area),
     ):
         if source and area is not None:
             told.append(
@@ -86,7 +96,7 @@ def warnings(found: ArtifactQuality) -> tuple[str, ...]:
         )
     for name, area, masses in (
         ("lungs", found.lung_area, {m.method: m.lung_mass for m in found.methods}),
-        ("boxes", found.box_area, {m.method: m.box_mass for m in found.methods}),
+        (found.region_kind, found.box_area, {m.method: m.box_mass for m in found.methods}),
     ):
         poor = [
             method

@@ -68,6 +68,17 @@ def test_json_holds_what_was_asked(ce: Command, bundle: Path, data: Path, tmp_pa
     assert "<img" not in (tmp_path / "o" / "explain-report.html").read_text(encoding="utf-8")
 
 
+def test_masks_have_columns_of_their_own(ce: Command, data: Path, tmp_path: Path) -> None:
+    drawn = masks(tmp_path / "m").folder
+    ran = ce("explain-report", drawn, "--data", data, "--steps", 2, "--pictures", 0, "--no-keep",
+             "--out", tmp_path / "o")  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert "in masks" in ran.out
+    assert "the true masks of chests; they cover" in ran.out
+    assert "in boxes" not in ran.out
+    assert "the rule would pick" not in ran.out
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

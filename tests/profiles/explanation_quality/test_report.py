@@ -19,8 +19,8 @@ from clinicedge.profiles.explanation_quality.pictures import film_rows
 from clinicedge.profiles.explanation_quality.records import Bounds, FilmFigures
 from clinicedge.profiles.explanation_quality.reporting import Asked, explain_report
 from clinicedge.profiles.explanation_quality.twins import twin
-from clinicedge.runtime.bundle import Bundle
-from clinicedge.runtime.errors import ArtifactError, DataError, ExplanationError
+from clinicedge.runtime.bundle import Bundle, load
+from clinicedge.runtime.errors import DataError, ExplanationError
 
 FEW = Bounds(films=4, steps=3)
 
@@ -163,6 +163,65 @@ def test_a_twin_has_the_same_weights_in_another_order(tmp_path: Path, format_: s
     assert network.run_tensor(tensor)[name].tobytes() == one.tobytes()
 
 
+def test_a_twin_of_quantized_tflite_is_another_network(tiny_bundle: Path) -> None:
+    """Its weights stand behind the flatbuffer, where they were once left as they are."""
+    (member,) = (tiny_bundle / "members").glob("*-lung-crop")
+    network = network_of(load(member).predictor(precision="tflite/int8-static", threads=1))
+    made = twin(network)
+    assert made.tensors == 28
+    assert made.values > 100_000
+    tensor = network.tensor(noise(3))
+    one, other = (n.run_tensor(tensor)["logits"] for n in (network, made.network))
+    assert np.isfinite(other).all()
+    assert float(np.abs(one - other).max()) > 0.1
+
+
+def test_a_network_that_draws_masks_is_judged_by_the_true_ones(tmp_path: Path, data: Path) -> None:
+    Image.fromarray(np.zeros((120, 160), np.uint8)).save(data / "m0.png")
+    bundle = masks(tmp_path / "m")
+    asked = Asked(data, bounds=Bounds(films=9, steps=3), methods=("probability", "occlusion"))
+    found = explain_report(bundle, replace(asked, keep=False), silent).report.artifacts[0]
+    assert (found.films, found.patients, found.label) == (4, 4, "LUNG")
+    assert (found.region_kind, found.boxes) == ("masks", "the true masks of chests")
+    assert found.choice is None
+    probability, occlusion = found.methods
+    assert found.box_area is not None
+    for method in (probability, occlusion):
+        assert method.box_mass is not None
+        assert method.box_mass.value > found.box_area
+        assert method.box_hits is not None
+        assert method.box_hits.value == 1.0
+        assert method.lung_mass is None
+    assert probability.gain.value > 0
+
+
+def test_the_page_of_a_mask_network(tmp_path: Path, data: Path) -> None:
+    asked = Asked(data, bounds=FEW, masks=data, keep=False)
+    measured = explain_report(masks(tmp_path / "m"), asked, silent)
+    (found,) = measured.report.artifacts
+    assert [m.method for m in found.methods] == ["probability"]
+    assert found.lungs == "the true masks of chests"
+    assert {"seg-eigen-cam", "rise", "grad-cam"} <= {n.what for n in found.not_measured}
+    rows = film_rows(measured.predictor, measured.job, ("probability",), 1)
+    text = write_report(measured.report, rows, tmp_path / "out")[0].read_text(encoding="utf-8")
+    assert "peak in masks" in text
+    assert "in boxes" not in text
+
+
+def test_masks_that_are_all_empty_or_of_another_size_are_refused(
+    tmp_path: Path, data: Path
+) -> None:
+    bundle = masks(tmp_path / "m")
+    for number in range(6):
+        Image.fromarray(np.full((60, 80), 255, np.uint8)).save(data / f"m{number}.png")
+    with pytest.raises(DataError, match="80 x 60 pixels, its film 160 x 120"):
+        explain_report(bundle, Asked(data, bounds=FEW, keep=False), silent)
+    for number in range(6):
+        Image.fromarray(np.zeros((120, 160), np.uint8)).save(data / f"m{number}.png")
+    with pytest.raises(DataError, match="none of 6 films has anything in its mask"):
+        explain_report(bundle, Asked(data, bounds=FEW, keep=False), silent)
+
+
 def test_the_shuffled_twins_map_is_another(tmp_path: Path, data: Path) -> None:
     bundle = binary(tmp_path / "b")
     asked = Asked(data, bounds=FEW, methods=("grad-cam",), masks=data, keep=False)
@@ -203,8 +262,8 @@ def test_the_page_needs_nothing_else(pipeline: Bundle, data: Path, tmp_path: Pat
 def test_what_cannot_be_reported_is_refused_before_any_film(
     tmp_path: Path, data: Path, pipeline: Bundle
 ) -> None:
-    with pytest.raises(ArtifactError, match="answers with a mask"):
-        explain_report(masks(tmp_path / "m"), Asked(data), silent)
+    with pytest.raises(DataError, match=r"draws masks, .* Leave out --boxes"):
+        explain_report(masks(tmp_path / "m"), Asked(data, boxes=data), silent)
     with pytest.raises(ExplanationError, match="no method 'magic'"):
         explain_report(pipeline, Asked(data, methods=("magic",)), silent)
     with pytest.raises(DataError, match="no film has the label"):
