@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..profiles.datasets import Dataset, read_dataset, read_findings_dataset
 from ..profiles.metrics import pick_threshold, pick_threshold_f1
 from ..profiles.splits import refuse_overlap
 from ..runtime.bundle import Bundle, load, read_bundle
-from ..runtime.ensemble import Ensemble
+from ..runtime.ensemble import Ensemble, bound_sha256
 from ..runtime.errors import ConversionError, NoLungsError
 from ..runtime.figures import Part
 from ..runtime.film import Film
@@ -67,7 +67,9 @@ def write_ensemble(wish: EnsembleWish, out: Path) -> Written:
         if not isinstance(opened, Ensemble):
             raise ConversionError(f"'{wish.name}' is no ensemble.")
         thresholds = unset if wish.data is None else _set(opened, first, reference, wish)
-    return write_pipeline(ensemble(wish.name, wish.members, thresholds), out)
+        sha256 = bound_sha256(first, reference.id)
+    bound = tuple(replace(t, artifact_sha256=sha256) for t in thresholds)
+    return write_pipeline(ensemble(wish.name, wish.members, bound), out)
 
 
 def _reference(bundle: Bundle) -> Artifact:

@@ -1,5 +1,6 @@
 """Several models answer, their mean probability decides."""
 
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,7 +26,8 @@ class Ensemble(Pipeline):
     def __init__(self, bundle: Bundle, members: tuple[Predictor, ...]) -> None:
         """
         Raises:
-            ArtifactError: members of other labels or kinds, or a label without a threshold.
+            ArtifactError: members of other labels or kinds, a label without a threshold, or one
+                that was set with other bytes of the members.
         """
         parts = tuple(Part(p.report.model, p) for p in members)
         super().__init__(bundle, members[0].kind, parts, parts[0])
@@ -60,7 +62,10 @@ class Ensemble(Pipeline):
                 f"{', '.join(map(str, missing))}; the members' are not used instead. Make it "
                 "again with one."
             )
-        return {label: known[label] for label in labels if label is not None}
+        found = {label: known[label] for label in labels if label is not None}
+        for rule in found.values():
+            _refuse_other_members(self.bundle, rule)
+        return found
 
     def _threshold_notes(self, rules: dict[str, Threshold]) -> list[str]:
         """Where members run another artifact than the one that the thresholds were set with."""
@@ -141,6 +146,33 @@ class Ensemble(Pipeline):
         name = self.parts[0].predictor.report.model
         said = f"Map of '{name}', one of {len(self.parts)} members."
         return replace(told, report=self.report, note=" ".join(filter(None, (told.note, said))))
+
+
+def bound_sha256(bundle: Bundle, artifact_id: str) -> str:
+    """What an ensemble's threshold is bound to: one artifact of every model inside.
+
+    SHA-256 of the sorted lines `path TAB name TAB artifact's sha256`, each ended by a newline.
+
+    Raises:
+        ArtifactError: a model has no such artifact.
+    """
+    lines = sorted(
+        f"{path}\t{model.manifest.name}\t{model.artifact(artifact_id).sha256}\n"
+        for path, model in bundle.models()
+    )
+    return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
+
+
+def _refuse_other_members(bundle: Bundle, rule: Threshold) -> None:
+    if not rule.artifact_sha256:
+        return
+    found = bound_sha256(bundle, rule.artifact)
+    if rule.artifact_sha256 != found:
+        raise ArtifactError(
+            f"ensemble '{bundle.manifest.name}': its threshold for '{rule.label}' was set with "
+            f"members whose {rule.artifact} are {rule.artifact_sha256[:12]}… together, these are "
+            f"{found[:12]}…; expected the same. Make the ensemble again."
+        )
 
 
 def takes_crops(predictor: Predictor) -> bool:

@@ -25,6 +25,7 @@ from clinicedge.models.training.cropping import lung_cropper
 from clinicedge.profiles.datasets import read_dataset
 from clinicedge.profiles.metrics import pick_threshold
 from clinicedge.runtime import load, phantom, read_film
+from clinicedge.runtime.ensemble import bound_sha256
 from clinicedge.runtime.errors import (
     ArtifactError,
     ConversionError,
@@ -140,6 +141,7 @@ def test_an_ensemble_sets_its_threshold_on_the_mean(
     expected, rule = pick_threshold(scores, select.positives("PNEUMONIA"))
     assert rules.threshold.value == pytest.approx(expected, abs=1e-9)
     assert rules.threshold.rule == rule
+    assert rules.threshold.artifact_sha256 == bound_sha256(load(written.folder), "onnx/fp32")
     assert write_ensemble(EnsembleWish("both", members, phantom_folder), tmp_path).unchanged
     without = write_ensemble(EnsembleWish("unset", members), tmp_path)
     assert without.manifest.pipeline is not None

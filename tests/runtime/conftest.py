@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_bundles
+import tiny_pipelines
 
 from clinicedge.runtime import load, open_session
 from clinicedge.runtime.bundle import Bundle
@@ -200,6 +202,24 @@ def handmade(tmp_path: Path) -> Bundle:
     manifest = replace(manifest, acceptance=_acceptance(folder, manifest))
     (folder / "bundle.json").write_bytes(dump_bytes(manifest))
     return load(folder)
+
+
+@pytest.fixture
+def lungs(tmp_path: Path) -> Bundle:
+    """A mask network that finds what is bright."""
+    return tiny_bundles.masks(tmp_path / "lungs", "tiny-lungs")
+
+
+@pytest.fixture
+def on_lungs(tmp_path: Path, lungs: Bundle) -> Bundle:
+    """lungs -> crop -> classifier."""
+    return tiny_pipelines.on_lungs(tmp_path, lungs)
+
+
+@pytest.fixture
+def cascade(tmp_path: Path, on_lungs: Bundle, lungs: Bundle) -> Bundle:
+    """Two such pipelines, the second for findings."""
+    return tiny_pipelines.cascade(tmp_path, on_lungs, lungs)
 
 
 @pytest.fixture
