@@ -1,5 +1,7 @@
 """A tablet's browser for the tests of the page."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,3 +90,16 @@ def assert_fits(page: Any, width: int) -> None:
               .map((n) => n.outerHTML)"""
         )
         assert hidden == []
+
+
+@contextmanager
+def visiting(browser: Any, url: str, locale: str) -> Iterator[Tablet]:
+    """A tablet in portrait on the page at `url`, asked afterwards what it complained about."""
+    context = browser.new_context(viewport=TABLET, locale=locale, has_touch=True)
+    found = Tablet(context.new_page())
+    watch(found)
+    found.page.goto(url)
+    found.page.wait_for_selector("#thumbs img")
+    yield found
+    context.close()
+    found.check(url)

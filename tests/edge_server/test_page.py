@@ -10,21 +10,15 @@ import pytest
 from clinicedge.edge_server.settings import Settings
 from clinicedge.runtime import phantom
 
-from .browsing import TABLET, TIMEOUT_MS, Tablet, assert_fits, share, watch
+from .browsing import TABLET, TIMEOUT_MS, Tablet, assert_fits, share, visiting, watch
 from .conftest import Box, Serve
 
 
 @pytest.fixture
 def tablet(browser: Any, box: Box) -> Iterator[Tablet]:
     """An English tablet in portrait, on the page of an empty box."""
-    context = browser.new_context(viewport=TABLET, locale="en-GB", has_touch=True)
-    found = Tablet(context.new_page())
-    watch(found)
-    found.page.goto(box.url)
-    found.page.wait_for_selector("#thumbs img")
-    yield found
-    context.close()
-    found.check(box.url)
+    with visiting(browser, box.url, "en-GB") as found:
+        yield found
 
 
 def test_a_film_its_score_and_its_heat_map(tablet: Tablet, box: Box, film_png: bytes) -> None:

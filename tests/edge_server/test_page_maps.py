@@ -5,21 +5,15 @@ from typing import Any
 
 import pytest
 
-from .browsing import TABLET, Tablet, assert_fits, watch
+from .browsing import TABLET, Tablet, assert_fits, visiting
 from .conftest import Box
 
 
 @pytest.fixture
 def tablet(browser: Any, box: Box) -> Iterator[Tablet]:
     """A Vietnamese tablet in portrait."""
-    context = browser.new_context(viewport=TABLET, locale="vi-VN", has_touch=True)
-    found = Tablet(context.new_page())
-    watch(found)
-    found.page.goto(box.url)
-    found.page.wait_for_selector("#thumbs img")
-    yield found
-    context.close()
-    found.check(box.url)
+    with visiting(browser, box.url, "vi-VN") as found:
+        yield found
 
 
 def test_two_maps_a_sentence_each_and_a_rating(tablet: Tablet, box: Box, film_png: bytes) -> None:
