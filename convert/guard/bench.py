@@ -71,17 +71,23 @@ class FormatBench:
 
         return self._steps.cache.record(self._step("layers"), key, _Layers, work).layers
 
-    def quantize(self, settings: Quantization) -> Export:
+    @property
+    def drafts(self) -> bool:
+        """The driver's."""
+        return self.driver.drafts(self._start)
+
+    def quantize(self, settings: Quantization, draft: bool = False) -> Export:
         """One INT8; the calibration films are read where its ranges come from them."""
         start = self._start
         films = self._steps.films.calibration
         calibrated = None if settings.recipe == "int8-dynamic" else films.sha256
-        key = self._key("quantize", start, settings, calibrated)
+        key = self._key("draft" if draft else "quantize", start, settings, calibrated)
         words = f"{settings.recipe}, {settings.method}, {len(settings.float_layers)} in float"
+        make = self.driver.draft if draft else self.driver.quantize
         return self._steps.cache.export(
-            self._step(words),
+            self._step(f"draft of {words}" if draft else words),
             key,
-            lambda: call(self.driver.quantize, start, self._spec, films, settings),
+            lambda: call(make, start, self._spec, films, settings),
         )
 
     def scores_db(self, made: Export) -> float:

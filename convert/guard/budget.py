@@ -24,7 +24,9 @@ def share_used(losses: Losses) -> float:
     return math.inf if losses is None else worst_share(losses)
 
 
-def judged_trial(settings: Quantization, made: Export, losses: Losses) -> Trial:
+def judged_trial(
+    settings: Quantization, made: Export, losses: Losses, draft: bool = False
+) -> Trial:
     """The record of one quantization."""
     return Trial(
         method=settings.method,
@@ -32,6 +34,7 @@ def judged_trial(settings: Quantization, made: Export, losses: Losses) -> Trial:
         worst=min(share_used(losses), _INFINITE),
         bytes=made.bytes,
         numbers=losses is not None,
+        draft=draft,
     )
 
 

@@ -100,6 +100,16 @@ class Driver(Protocol):
         """
         ...
 
+    def drafts(self, fp32: Export) -> bool:
+        """Whether `draft` is so much quicker than `quantize` that layers are sought with it."""
+        ...
+
+    def draft(
+        self, fp32: Export, spec: ModelSpec, films: FilmSet, settings: Quantization
+    ) -> Export:
+        """As `quantize`, quicker and less exact: to find layers with, never published."""
+        ...
+
     def noise(
         self, fp32: Export, int8: Export, spec: ModelSpec, films: FilmSet
     ) -> Mapping[str, float]:

@@ -67,6 +67,14 @@ def quantize(fp32: Export, spec: ModelSpec, films: FilmSet, settings: Quantizati
     return Export(((FILE, data),), fp32.binding, tuple(FloatLayer(n, why(spec)) for n in tail))
 
 
+def drafts(_fp32: Export) -> bool:
+    """Quantization is quick as it is."""
+    return False
+
+
+draft = quantize
+
+
 def noise(fp32: Export, int8: Export, spec: ModelSpec, films: FilmSet) -> dict[str, float]:
     """See `Driver.noise`."""
     model, quantized = _named(fp32), parse(int8.files[0][1])

@@ -55,6 +55,22 @@ def quantize(fp32: Export, spec: ModelSpec, films: FilmSet, settings: Quantizati
     Raises:
         ConversionError: an unknown layer, recipe or method.
     """
+    return _quantized(fp32, spec, films, settings, fast=not drafts(fp32))
+
+
+def drafts(fp32: Export) -> bool:
+    """For networks small enough for the full bias correction, most of a quantization's time."""
+    return len(fp32.files[0][1]) <= FULL_CORRECTION_BYTES
+
+
+def draft(fp32: Export, spec: ModelSpec, films: FilmSet, settings: Quantization) -> Export:
+    """As `quantize`, with the fast bias correction."""
+    return _quantized(fp32, spec, films, settings, fast=True)
+
+
+def _quantized(
+    fp32: Export, spec: ModelSpec, films: FilmSet, settings: Quantization, fast: bool
+) -> Export:
     import nncf  # type: ignore[import-untyped]
 
     from .. import openvino_files
@@ -69,7 +85,7 @@ def quantize(fp32: Export, spec: ModelSpec, films: FilmSet, settings: Quantizati
             nncf.Dataset(list(films.tensors())),
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(films.pixels),
-            fast_bias_correction=len(fp32.files[0][1]) > FULL_CORRECTION_BYTES,
+            fast_bias_correction=fast,
             ignored_scope=nncf.IgnoredScope(
                 names=[*head, *(n for n in settings.float_layers if n not in head)],
                 validate=False,

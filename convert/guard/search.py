@@ -3,7 +3,9 @@
 The calibration method whose scores on select are least noisy goes first, as it is. Where that
 breaks the budget on guard, layers go back to float, 1, 2, 4, 8 ..., those first whose own noise
 is large for what they compute; then halving back, and last one by one, drops what was not needed.
-Deterministic, and never more than `limit` quantizations.
+Where a format has quick drafts, methods and layers are sought with them; what they find is made
+and judged in full, and where it breaks the budget then, the search goes on. Deterministic, and
+never more than `limit` quantizations, drafts included.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,8 +37,13 @@ class Bench(Protocol):
         """The network's layers as they run."""
         ...
 
-    def quantize(self, settings: Quantization) -> Export:
-        """One INT8."""
+    @property
+    def drafts(self) -> bool:
+        """Whether quick drafts stand in for INT8 while it is sought."""
+        ...
+
+    def quantize(self, settings: Quantization, draft: bool = False) -> Export:
+        """One INT8, or a draft of it."""
         ...
 
     def scores_db(self, made: Export) -> float:
@@ -104,6 +111,7 @@ class _Search:
         self._judged: dict[tuple[str, ...], _Judged] = {}
         self._layers: tuple[Layer, ...] = ()
         self._noise: Mapping[str, float] = {}
+        self._draft = False
 
     def run(self) -> Found:
         plain = self._plain()
@@ -113,30 +121,63 @@ class _Search:
         self._layers = self._bench.layers()
         self._noise = self._bench.noise(plain.export)
         order = within_cap(ranked(self._layers, self._noise), self._layers, MOST_FLOAT)
-        passed = self._grow(plain, order)
-        if passed is None:
-            raise BudgetError(self._words(len(order)))
-        return self._found(self._prune(passed), plain)
+        for draft in (True, False) if self._bench.drafts else (False,):
+            self._draft, self._judged = draft, {(): plain}
+            found = self._within_budget(plain, order)
+            if found is not None:
+                return self._found(found, plain)
+        raise BudgetError(self._words(len(order)))
+
+    def _within_budget(self, plain: _Judged, order: tuple[str, ...]) -> _Judged | None:
+        """In full; None where there is none, or no more trials."""
+        while True:
+            passed = self._grow(plain, order)
+            if passed is None:
+                return None
+            passed = self._in_full(self._prune(passed))
+            if passed is None or passed.kept:
+                return passed
+
+    def _in_full(self, passed: _Judged) -> _Judged | None:
+        """What a draft promised, made; its judgement takes the draft's place."""
+        if not passed.trial.draft:
+            return passed
+        if len(self._trials) >= self._limit:
+            return None
+        made = self._make(passed.settings, draft=False)
+        self._judged[passed.settings.float_layers] = made
+        return made
 
     def _plain(self) -> _Judged:
         """Nothing reverted, by the least noisy method."""
         made, noise = [], []
-        for method in self._bench.methods[: max(1, self._limit)]:
+        # A draft of the only method would choose nothing.
+        methods = self._bench.methods[: max(1, self._limit)]
+        draft = self._bench.drafts and len(methods) > 1
+        for method in methods[: max(1, self._limit - 1)] if draft else methods:
             settings = Quantization(self._recipe, method)
             self._say(self._try_words(settings))
-            export = self._bench.quantize(settings)
+            export = self._bench.quantize(settings, draft)
             made.append((settings, export))
             noise.append(self._bench.scores_db(export))
-            self._trials.append(Trial(method, 0, None, export.bytes, round(noise[-1], 2)))
+            size, db = export.bytes, round(noise[-1], 2)
+            self._trials.append(Trial(method, 0, None, size, db, draft=draft))
         best = clearly_best(noise)
         settings, export = made[best]
+        if draft:
+            return self._plain_in_full(settings)
         losses = self._losses(export)
         trial = replace(judged_trial(settings, export, losses), snr_db=self._trials[best].snr_db)
         del self._trials[best]
         self._trials.append(trial)
-        judged = _Judged(trial, settings, export, losses)
-        self._judged[()] = judged
-        return judged
+        return _Judged(trial, settings, export, losses)
+
+    def _plain_in_full(self, settings: Quantization) -> _Judged:
+        """With the noise of what may be published, not of its draft."""
+        judged = self._make(settings, draft=False)
+        db = round(self._bench.scores_db(judged.export), 2)
+        self._trials[-1] = replace(judged.trial, snr_db=db)
+        return replace(judged, trial=self._trials[-1])
 
     def _grow(self, plain: _Judged, order: tuple[str, ...]) -> _Judged | None:
         """1, 2, 4 ... layers until the budget is kept, then halving back."""
@@ -177,16 +218,19 @@ class _Search:
         known = self._in_order(names)
         if known in self._judged:
             return self._judged[known]
-        if len(self._trials) >= self._limit:
+        # What a draft finds is still to be made in full.
+        if len(self._trials) >= self._limit - self._draft:
             return None
-        settings = replace(like.settings, float_layers=known)
-        self._say(self._try_words(settings))
-        export = self._bench.quantize(settings)
-        losses = self._losses(export)
-        trial = judged_trial(settings, export, losses)
-        self._trials.append(trial)
-        self._judged[known] = _Judged(trial, settings, export, losses)
+        self._judged[known] = self._make(replace(like.settings, float_layers=known), self._draft)
         return self._judged[known]
+
+    def _make(self, settings: Quantization, draft: bool) -> _Judged:
+        self._say(self._try_words(settings))
+        export = self._bench.quantize(settings, draft)
+        losses = self._losses(export)
+        trial = judged_trial(settings, export, losses, draft)
+        self._trials.append(trial)
+        return _Judged(trial, settings, export, losses)
 
     def _losses(self, made: Export) -> Losses:
         losses = self._bench.losses(made)

@@ -76,6 +76,14 @@ def quantize(fp32: Export, spec: ModelSpec, films: FilmSet, settings: Quantizati
     return tflite_files.bound(bytes(result.quantized_model), data, spec, tail)
 
 
+def drafts(_fp32: Export) -> bool:
+    """Quantization is quick as it is."""
+    return False
+
+
+draft = quantize
+
+
 def noise(fp32: Export, int8: Export, spec: ModelSpec, films: FilmSet) -> Mapping[str, float]:
     """SNR in dB of each layer's output, by the tensors of equal names in both files."""
     data = fp32.files[0][1]

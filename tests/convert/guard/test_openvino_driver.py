@@ -1,5 +1,7 @@
 """OpenVINO's driver on the network whose static INT8 falls to chance."""
 
+from dataclasses import replace
+
 import pytest
 from dead_units import SPEC
 
@@ -43,6 +45,26 @@ def test_a_layer_left_in_float_loses_less(
     before, after = (call(driver.noise, dead_onnx, m, SPEC, calibration) for m in (plain, kept))
     assert set(before) == {layer.name for layer in layers}
     assert before[middle] < 10 < 30 < after[middle]
+
+
+def test_small_networks_have_drafts() -> None:
+    small, large = (Export((("main.onnx", bytes(n)),), ()) for n in (1000, 17_000_000))
+    assert driver.drafts(small)
+    assert not driver.drafts(large)
+
+
+@pytest.mark.slow
+def test_a_draft_tells_the_same_of_its_layers(
+    dead_onnx: Export, layers: tuple[Layer, ...], plain: Export, calibration: FilmSet
+) -> None:
+    middle = layers[-2].name
+    drafts = [
+        call(driver.draft, dead_onnx, SPEC, calibration, replace(PLAIN, float_layers=names))
+        for names in ((), (middle,))
+    ]
+    assert drafts[0].bytes == plain.bytes
+    broken, mended = (call(driver.noise, dead_onnx, d, SPEC, calibration) for d in drafts)
+    assert broken[middle] < 10 < 30 < mended[middle]
 
 
 def test_what_it_cannot_do_is_refused(dead_onnx: Export, calibration: FilmSet) -> None:

@@ -1,7 +1,7 @@
 """The search alone: on a network of which we know which layers must stay in float."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -26,21 +26,26 @@ NAMES = tuple(layer.name for layer in LAYERS if not layer.tail)
 @dataclass
 class Net:
     """Every culprit that is not in float costs three films of 100; two are allowed. While a layer
-    of `broken` is not in float, the scores are no numbers."""
+    of `broken` is not in float, the scores are no numbers. `hidden` culprits cost nothing in a
+    draft, and `feared` ones only there."""
 
     culprits: frozenset[str]
     methods: tuple[str, ...] = ("one", "other")
     scores: Mapping[str, float] = field(default_factory=dict)
     noisiest: tuple[str, ...] = ()
     broken: frozenset[str] = frozenset()
+    drafts: bool = False
+    hidden: frozenset[str] = frozenset()
+    feared: frozenset[str] = frozenset()
     asked: list[Quantization] = field(default_factory=list)
 
     def layers(self) -> tuple[Layer, ...]:
         return LAYERS
 
-    def quantize(self, settings: Quantization) -> Export:
+    def quantize(self, settings: Quantization, draft: bool = False) -> Export:
         self.asked.append(settings)
-        return Export((("net", "/".join((settings.method, *settings.float_layers)).encode()),), ())
+        name = "draft" if draft else "net"
+        return Export(((name, "/".join((settings.method, *settings.float_layers)).encode()),), ())
 
     def scores_db(self, made: Export) -> float:
         return self.scores.get(made.files[0][1].decode(), 30.0)
@@ -49,7 +54,8 @@ class Net:
         left = set(made.files[0][1].decode().split("/")[1:])
         if self.broken - left:
             return None
-        lost = 0.03 * len(self.culprits - left)
+        guilty = self.culprits - (self.hidden if made.files[0][0] == "draft" else self.feared)
+        lost = 0.03 * len(guilty - left)
         return (PairedLoss("sensitivity", "", lost, lost, lost, 0.02, 100, 90),)
 
     def noise(self, made: Export) -> Mapping[str, float]:
@@ -99,9 +105,11 @@ def test_the_same_search_twice() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.sets(st.sampled_from(NAMES), max_size=4), st.integers(2, 40))
-def test_what_is_found_keeps_the_budget_within_the_limit(culprits: set[str], limit: int) -> None:
-    net = Net(frozenset(culprits))
+@given(st.sets(st.sampled_from(NAMES), max_size=4), st.integers(2, 40), st.booleans())
+def test_what_is_found_keeps_the_budget_within_the_limit(
+    culprits: set[str], limit: int, drafts: bool
+) -> None:
+    net = Net(frozenset(culprits), drafts=drafts)
     try:
         found = _found(net, limit)
     except BudgetError:
@@ -118,6 +126,45 @@ def test_too_few_trials_say_what_was_lost_and_what_to_do() -> None:
         _found(Net(frozenset({"l1", "l5", "l9"})), limit=3)
     for words in ("sensitivity loses 0.09", "at most 0.0200 allowed", "100 films", "more trials"):
         assert words in str(told.value)
+
+
+def test_layers_are_sought_with_drafts_and_what_is_published_is_made_in_full() -> None:
+    culprits = frozenset({"l2", "l7", "l8"})
+    net = Net(culprits, noisiest=("l2", "l7", "l8"), drafts=True, scores={"other": 40.0})
+    found = _found(net)
+    assert found.settings == Quantization("int8-static", "other", ("l2", "l7", "l8"))
+    assert found.export.files[0][0] == found.plain.files[0][0] == "net"
+    one, other, plain, *drafts, published = found.trials
+    assert [t.draft for t in (one, other, plain)] == [True, True, False]
+    assert plain.snr_db == 40.0
+    assert all(t.draft for t in drafts)
+    assert (published.draft, published.worst, published.float_layers) == (False, 0.0, 3)
+    assert found.trials == _found(replace(net, asked=[])).trials
+
+
+def test_plain_int8_that_keeps_the_budget_needs_one_full_quantization() -> None:
+    found = _found(Net(frozenset(), drafts=True))
+    assert [t.draft for t in found.trials] == [True, True, False]
+    assert found.export.files[0][0] == "net"
+    only = _found(Net(frozenset(), methods=("one",), drafts=True))
+    assert [t.draft for t in only.trials] == [False]
+
+
+def test_a_draft_that_promised_too_much_is_not_published() -> None:
+    culprits = frozenset({"l2", "l7"})
+    net = Net(culprits, noisiest=("l2", "l7"), drafts=True, hidden=frozenset({"l7"}))
+    found = _found(net)
+    assert set(found.settings.float_layers) == culprits
+    full = [t.worst for t in found.trials if not t.draft and t.float_layers]
+    assert full == [pytest.approx(1.5), 0.0], "one layer, as the draft said, then both"
+
+
+def test_where_every_draft_breaks_it_the_search_is_made_in_full() -> None:
+    always = LAYERS[-1].name
+    net = Net(frozenset({"l2", always}), noisiest=("l2",), drafts=True, feared=frozenset({always}))
+    found = _found(net)
+    assert found.settings.float_layers == ("l2",)
+    assert found.export.files[0][0] == "net"
 
 
 def test_scores_that_are_no_numbers_break_the_budget_and_the_search_goes_on() -> None:
