@@ -31,10 +31,10 @@ def score_is(seen: Prediction) -> str:
         case Findings():
             return "probability of the finding that stands out most"
         case Detections():
-            return f"score of the surest box, of {seen.label}"
+            return f"probability of {seen.label} in the surest box"
         case Segmentation():
             if seen.score_of == "box":
-                return f"score of the surest box, of {seen.label}"
+                return f"probability of {seen.label} in the surest box"
             return f"largest probability of {seen.label}"
         case CascadeResult():
             return f"probability of {seen.first.positive_label}"

@@ -17,7 +17,7 @@ _SHOWN = 6
 _PLAIN = {
     "identity": ("kind", "name", "version", "task", "licence", "intended_use"),
     "input": ("input",),
-    "output": ("explanation", "mask", "pipeline"),
+    "output": ("explanation", "mask", "detection", "pipeline"),
     "artifacts": ("defaults", "guard"),
 }
 _SHARES = ("accuracy", "sensitivity", "specificity", "auc")
