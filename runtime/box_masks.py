@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from .boxes import Box, to_input
 from .film import Film
 from .masks import location
-from .nms import probability
 from .outlines import outline
 from .predictions import Lesion
 from .recorded_values import logit
 from .regions import label_regions, region_boxes
+from .segmenter import sigmoid
 from .spec import InputSpec, MaskRules
 
 
@@ -75,14 +75,14 @@ def draw(grid: NDArray[np.float32], size: tuple[int, ...], how: Drawing) -> Patc
 
 def lesion(patch: Patch, film: Film, prompt: Prompt, quality: float | None) -> Lesion:
     """What was drawn for a box; the box itself, with an area of 0, where nothing was."""
-    rows, columns = np.nonzero(patch.mask)
-    count = len(rows)
+    down, across = patch.mask.sum(axis=1), patch.mask.sum(axis=0)
+    count = int(down.sum())
     if count:
         ((x0, y0, x1, y1),) = region_boxes(patch.mask.astype(np.int32), 1)
         box = (x0 + patch.x0, y0 + patch.y0, x1 + patch.x0, y1 + patch.y0)
         drawn = outline(patch.mask[y0:y1, x0:x1], (box[0], box[1]))
-        centre = (float(rows.mean()) + 0.5 + patch.y0, float(columns.mean()) + 0.5 + patch.x0)
-        score = float(probability(patch.logits[patch.mask]).mean())
+        centre = (_mean(down) + patch.y0, _mean(across) + patch.x0)
+        score = min(1.0, float(sigmoid(patch.logits[patch.mask]).mean(dtype=np.float64)))
     else:
         drawn, score = (), 0.0
         low, high = np.floor(prompt.box[:2]).astype(int), np.ceil(prompt.box[2:]).astype(int)
@@ -101,6 +101,14 @@ def lesion(patch: Patch, film: Film, prompt: Prompt, quality: float | None) -> L
         confidence=prompt.confidence,
         quality=quality,
     )
+
+
+def _mean(counts: NDArray[np.int64]) -> float:
+    """The mean place of what is counted at places 0.5, 1.5, ...
+
+    A sum of whole numbers, so no order of arithmetic moves it.
+    """
+    return int(counts @ np.arange(len(counts))) / int(counts.sum()) + 0.5
 
 
 def _reach(
