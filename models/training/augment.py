@@ -9,6 +9,9 @@ from torch.nn import functional
 from ...runtime.spec import InputSpec
 from .recipe import Augmentation
 
+# A box is dropped when less of its area stays on the film.
+_LEFT_OVER = 0.3
+
 
 def to_input(pixels: Tensor, spec: InputSpec) -> Tensor:
     """`runtime.images.scale` for a batch: uint8 (N, H, W) -> float32 (N, C, H, W), same bits."""
@@ -39,6 +42,31 @@ def augment_pair(
     return _shaded(_moved(x / 255.0, grid, "bilinear"), how, generator), moved
 
 
+def augment_boxes(
+    pixels: Tensor, boxes: Tensor, how: Augmentation, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Change uint8 films (N, H, W) and boxes float32 (N, M, 5), moved alike.
+
+    A box is a label's number (-1: none) and x0 y0 x1 y1 as shares of the sides. A turned box is
+    drawn around the ellipse that it held: things seldom fill its corners. One of which less than
+    `_LEFT_OVER` stays on the film goes.
+    """
+    x = pixels.to(torch.float32).unsqueeze(1) / 255.0
+    theta = _theta(len(x), how, generator)
+    grid = functional.affine_grid(theta, list(x.shape), align_corners=False)
+    changed = _shaded(_moved(x, grid, "bilinear"), how, generator)
+    # theta leads from a place of the new film to that of the old one.
+    back = torch.linalg.inv(theta[:, :, :2])
+    low, high = boxes[..., 1:3] * 2 - 1, boxes[..., 3:5] * 2 - 1
+    middle = ((low + high) / 2 - theta[:, None, :, 2]) @ back.transpose(1, 2)
+    half = torch.sqrt(((high - low) / 2) ** 2 @ (back**2).transpose(1, 2))
+    moved = torch.cat([middle - half, middle + half], dim=-1)
+    seen = moved.clamp(-1, 1)
+    left = (seen[..., 2:] - seen[..., :2]).prod(-1) / (4 * half.prod(-1)).clamp_min(1e-9)
+    label = torch.where(left >= _LEFT_OVER, boxes[..., 0], -1.0)
+    return changed, torch.cat([label.unsqueeze(-1), (seen + 1) / 2], dim=-1)
+
+
 def shrink(pixels: Tensor, targets: Tensor, side: int) -> tuple[Tensor, Tensor]:
     """Bring uint8 films (N, H, W), and targets where they are masks, to side x side."""
     x = pixels.to(torch.float32).unsqueeze(1)
@@ -64,7 +92,13 @@ def _moved(x: Tensor, grid: Tensor, mode: str) -> Tensor:
 
 
 def _grid(x: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
-    n = x.shape[0]
+    return functional.affine_grid(
+        _theta(len(x), how, generator), list(x.shape), align_corners=False
+    )
+
+
+def _theta(n: int, how: Augmentation, generator: torch.Generator) -> Tensor:
+    """(N, 2, 3): from a place of the changed film to that of the film, both in -1..1."""
     angle = _uniform(n, math.radians(how.rotation_deg), generator)
     zoom = torch.exp(_uniform(n, math.log1p(how.scale), generator))
     stretch = torch.exp(_uniform(n, math.log1p(how.stretch), generator))
@@ -72,14 +106,13 @@ def _grid(x: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
     shift_x, shift_y = (_uniform(n, 2 * how.shift, generator) for _ in range(2))
     wide, high = zoom * stretch, zoom / stretch
     cos, sin = torch.cos(angle), torch.sin(angle)
-    theta = torch.stack(
+    return torch.stack(
         [
             torch.stack([flip * cos * wide, -sin * high, shift_x], dim=1),
             torch.stack([flip * sin * wide, cos * high, shift_y], dim=1),
         ],
         dim=1,
     )
-    return functional.affine_grid(theta, list(x.shape), align_corners=False)
 
 
 def _exposure(x: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:

@@ -10,7 +10,7 @@ from ...runtime.errors import SchemaError
 from ...runtime.figures import Figure
 from ...runtime.manifest import DataPart
 from ...runtime.records import from_json
-from .judgement import Measured, MeasuredMasks
+from .judgement import Measured, MeasuredBoxes, MeasuredMasks
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Card:
     recipe: dict[str, Any]
     thresholds: dict[str, float] = field(default_factory=dict)
     masks: tuple[MeasuredMasks, ...] = ()
+    boxes: tuple[MeasuredBoxes, ...] = ()
     audit: AuditFigures | None = None
 
 

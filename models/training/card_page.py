@@ -53,10 +53,36 @@ def _figures(card: Card) -> str:
         "they ship, float32, through the runtime's preprocessing; these films steered nothing and "
         "were read once.",
         "",
-        *(_mask_table(card) if card.masks else _label_table(card)),
+        *_table(card),
         "",
     ]
     return "\n".join(lines)
+
+
+def _table(card: Card) -> list[str]:
+    if card.boxes:
+        return _box_table(card)
+    return _mask_table(card) if card.masks else _label_table(card)
+
+
+def _box_table(card: Card) -> list[str]:
+    lines = [
+        "A found box hits where its intersection over union (IoU) with a true one is at least 0.5; "
+        "AP50 and IoU are shares.",
+        "",
+        "| films | label | n (patients) | AP50 | recall of boxes | precision of boxes "
+        "| IoU of hits | found on films without |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in card.boxes:
+        f = row.figures
+        told = [area(f.ap50), percent(f.recall)]
+        told.append(percent(f.precision) if f.precision else "nothing found")
+        told.append(area(f.overlap) if f.overlap else "no hit")
+        told.append(percent(f.false_alarms) if f.false_alarms else "no such film")
+        films = f"{f.ap50.n} ({f.ap50.n_patients})"
+        lines.append(f"| {row.what} | {f.label} | {films} | {' | '.join(told)} |")
+    return lines
 
 
 def _label_table(card: Card) -> list[str]:
@@ -209,6 +235,8 @@ def _sizes(recipe: Mapping[str, Any]) -> str:
 
 def _goal(card: Card) -> str:
     recipe = card.recipe
+    if card.boxes:
+        return "varifocal, CIoU and distribution focal loss on task-aligned places"
     goal = "soft Dice and pixel loss" if card.masks else "class weights"
     if not card.masks:
         goal += f", label smoothing {recipe['label_smoothing']:g}"
@@ -243,7 +271,7 @@ def _has_official_test(card: Card) -> bool:
 
 def _outside(spec: ModelSpec) -> list[str]:
     """What is known of evidence outside the lungs, for classifiers of chest films."""
-    if spec.intended_use.body_part != "CHEST" or spec.task == "segmentation":
+    if spec.intended_use.body_part != "CHEST" or "segmentation" in spec.task:
         return []
     told = (
         "The data tell the label by more than the lungs (frame, exposure, position). Augmentation "

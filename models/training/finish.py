@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ...profiles.boxes import BoxDataset
 from ...profiles.masks import MaskDataset
 from ...profiles.shortcut_audit import AuditFigures
 from ...runtime.errors import DataError, ModelError, WeightsMissingError
@@ -23,6 +24,7 @@ from .cropping import lung_cropper
 from .curves import draw_curves
 from .easier import all_seen
 from .judge_binary import judge_binary
+from .judge_boxes import judge_boxes
 from .judge_findings import judge_findings
 from .judge_masks import judge_masks
 from .judgement import Judgement
@@ -72,7 +74,7 @@ def _audit(
     module: nn.Module, data: Data, model: ModelSpec, folders: tuple[Path, ...]
 ) -> AuditFigures | None:
     """Of classifiers of chest films; None where no lungs can be found to hide."""
-    if isinstance(data, MaskDataset) or model.task != "classification":
+    if isinstance(data, MaskDataset | BoxDataset) or model.task != "classification":
         return None
     try:
         return audit_weights(module, data, model, folders)
@@ -83,6 +85,8 @@ def _audit(
 def _judge(module: nn.Module, data: Data, model: ModelSpec, folders: tuple[Path, ...]) -> Judgement:
     if isinstance(data, MaskDataset):
         return judge_masks(module, data, model)
+    if isinstance(data, BoxDataset):
+        return judge_boxes(module, data, model)
     cropped = lung_cropper(folders) if model.input.region == "lungs" else None
     judge = judge_findings if model.task == "findings" else judge_binary
     return judge(module, data, model, cropped)
@@ -113,4 +117,5 @@ def _card(model: ModelSpec, data: Data, state: RunState, found: Judgement, sha25
         recipe=to_json(state.recipe),
         thresholds=dict(found.thresholds),
         masks=found.masks,
+        boxes=found.boxes,
     )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ...profiles.datasets import Dataset
 from ...profiles.metrics import evaluate_binary
-from ...runtime.figures import Accuracy, MaskAccuracy, Part
+from ...runtime.figures import Accuracy, BoxAccuracy, MaskAccuracy, Part
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,14 @@ class MeasuredMasks:
 
 
 @dataclass(frozen=True)
+class MeasuredBoxes:
+    """As `Measured`, of boxes."""
+
+    what: str
+    figures: BoxAccuracy
+
+
+@dataclass(frozen=True)
 class Judgement:
     """`threshold` by `rule` on `n_films` of the part select; `thresholds` a label where a model
     has several findings, of which `threshold` is the first's."""
@@ -41,6 +49,7 @@ class Judgement:
     n_films: int
     measured: tuple[Measured, ...] = ()
     masks: tuple[MeasuredMasks, ...] = ()
+    boxes: tuple[MeasuredBoxes, ...] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
 

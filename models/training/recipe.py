@@ -160,6 +160,18 @@ _DEEP_NAMES = (
 _TYPE_NAMES = ("pneumonia-type-224", "pneumonia-type-224-lung-crop")
 # The widths that other sizes begin with, where most of the learning is cheap.
 _WIDE = Recipe(epochs=14, small_epochs=8, small_side=96)
+# Boxes: the epoch of the best AP50. The small side is a multiple of 32.
+_BOXES = Recipe(
+    epochs=12,
+    batch=8,
+    peak_lr=1e-3,
+    weight_decay=0.01,
+    ema_decay=0.99,
+    small_epochs=8,
+    small_side=128,
+    keep="score",
+    augmentation=_FIELD,
+)
 # What differs from the usual recipe, for the weights that ship.
 _RECIPES = {
     "mobilenet-0.25-128": Recipe(epochs=40),
@@ -175,6 +187,11 @@ _RECIPES = {
     "separable-cnn-180-lung-crop": replace(_SEPARABLE, epochs=10, decay_epochs=6.0),
     "segunet-256": _TUMOUR,
     "segunet-512": _TUMOUR,
+    **dict.fromkeys(("yolo-nas-s-256", "yolo-nas-s-256-lungs"), _BOXES),
+    **dict.fromkeys(
+        ("yolo-nas-s-640", "yolo-nas-m-640", "yolo-nas-l-640"),
+        replace(_BOXES, small_side=320),
+    ),
     **dict.fromkeys(_DEEP_NAMES, _DEEP),
     **dict.fromkeys(_TYPE_NAMES, _TYPE),
     **dict.fromkeys(("mobilenet-0.75-128-lung-crop", "mobilenet-1.0-128-lung-crop"), _WIDE),

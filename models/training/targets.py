@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from ...profiles.boxes import BoxDataset, read_box_dataset
 from ...profiles.datasets import Dataset, read_dataset, read_findings_dataset
 from ...profiles.folds import apply_fold, parse_fold
 from ...profiles.masks import MaskDataset, read_mask_dataset
-from ...runtime.errors import DataError
+from ...runtime.errors import DataError, ModelError
 from ...runtime.spec import ModelSpec
 from .binary import BinaryObjective
+from .boxes import BoxObjective, load_boxes
 from .cropping import lung_cropper
 from .films import load_films
 from .findings import FindingsObjective, load_findings
@@ -16,7 +18,7 @@ from .masks import MaskObjective, load_masks
 from .objective import Objective
 from .recipe import Recipe
 
-Data = Dataset | MaskDataset
+Data = Dataset | MaskDataset | BoxDataset
 
 
 def read_data(model: ModelSpec, folder: Path) -> Data:
@@ -27,6 +29,8 @@ def read_data(model: ModelSpec, folder: Path) -> Data:
     """
     if model.task == "segmentation":
         return read_mask_dataset(folder)
+    if model.task == "detection":
+        return read_box_dataset(folder, model.outputs[0].labels)
     if model.task == "findings":
         return read_findings_dataset(folder, model.outputs[0].labels)
     return read_dataset(folder, model.outputs[0].labels)
@@ -36,10 +40,12 @@ def fold_of(data: Data, name: str, text: str) -> tuple[Dataset, str]:
     """The data of fold "K/N", and the run folder's name.
 
     Raises:
-        DataError: not a fold, or the data are masks.
+        DataError: not a fold, or the data are masks or boxes.
     """
-    if isinstance(data, MaskDataset):
-        raise DataError(f"{data.root}: folds are for labels, expected no masks. Leave out --fold.")
+    if not isinstance(data, Dataset):
+        raise DataError(
+            f"{data.root}: folds are for labels, expected no masks or boxes. Leave out --fold."
+        )
     fold = parse_fold(text)
     return apply_fold(data, fold), f"{name}-fold-{fold.number}"
 
@@ -68,6 +74,11 @@ def objective(
             load_masks(data.part(part).films, model.input, advance) for part in ("train", "select")
         )
         return MaskObjective(train, select, recipe)
+    if isinstance(data, BoxDataset):
+        learnt, checking = (load_boxes(data.part(p), model, advance) for p in ("train", "select"))
+        if model.detection is None:
+            raise ModelError(f"'{model.name}' has no rules of detection; a detector needs them.")
+        return BoxObjective(learnt, checking, recipe, model.detection)
     labels = model.outputs[0].labels
     cropped = lung_cropper(folders) if model.input.region == "lungs" else None
     parts = (data.part("train"), data.part("select"))

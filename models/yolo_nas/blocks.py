@@ -67,15 +67,17 @@ class QARepVGG(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1, identity: bool = False) -> None:
         super().__init__()
-        self.identity = identity
+        self.identity, self.stride = identity, stride
         self.branch_3x3 = Branch(inputs, outputs, stride)
-        self.branch_1x1 = nn.Conv2d(inputs, outputs, 1, stride)
+        # Every second pixel is taken before it: torch 2.13 corrupts memory in the backward pass of
+        # a 1x1 convolution of three channels with a stride, channels last (oneDNN, AVX2).
+        self.branch_1x1 = nn.Conv2d(inputs, outputs, 1)
         self.post_bn = norm(outputs)
         self.rbr_reparam = nn.Conv2d(inputs, outputs, 3, stride, 1).requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
         """float32 (N, inputs, H, W) -> (N, outputs, H / stride, W / stride), >= 0."""
-        total = self.branch_3x3(x) + self.branch_1x1(x)
+        total = self.branch_3x3(x) + self.branch_1x1(x[:, :, :: self.stride, :: self.stride])
         if self.identity:
             total = total + x
         return torch.relu(self.post_bn(total))

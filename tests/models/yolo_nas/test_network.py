@@ -105,13 +105,14 @@ def test_the_reference_vectors_are_met(reference_vectors: Path) -> None:
 
 def test_plain_functions_answer_alike() -> None:
     """The twin of the reference vectors: the architecture's description, written down twice."""
-    network, film = wild(sizes.TINY, 3), torch.rand(2, 3, 64, 96)
+    network = wild(sizes.TINY, 3).double()
+    film = torch.rand(2, 3, 64, 96, dtype=torch.float64)
     boxes, logits = plain_yolo_nas.predict(network.state_dict(), film)
     with torch.inference_mode():
         scores, found = Detector(network, 64, 96)(film)
     assert found.shape == (2, 8 * 12 + 4 * 6 + 2 * 3, 4)
-    torch.testing.assert_close(found, boxes, rtol=0, atol=1e-3)
-    torch.testing.assert_close(scores, logits, rtol=0, atol=1e-4)
+    torch.testing.assert_close(found, boxes, rtol=0, atol=1e-6)
+    torch.testing.assert_close(scores, logits, rtol=0, atol=1e-9)
     assert float(logits.std()) > 0.1
 
 
