@@ -49,6 +49,12 @@ class MedSam2(nn.Module):
         fine, middle = self.size.fine
         return {"image_embedding": self.size.embedding, "high_res_0": fine, "high_res_1": middle}
 
+    @property
+    def first_part(self) -> nn.Module:
+        """The image encoder: what a training may leave as it is at first."""
+        encoder: nn.Module = self.sam.vision_encoder
+        return encoder
+
     def forward(self, film: Tensor, box: Tensor) -> tuple[Tensor, Tensor]:
         """One box a film.
 
@@ -143,7 +149,8 @@ class MedSam2(nn.Module):
     def _fourier(self, points: Tensor) -> Tensor:
         """Random Fourier features of points in 0..1 (Tancik et al. 2020, arXiv:2006.10739)."""
         matrix = self.sam.prompt_encoder.shared_embedding.positional_embedding
-        angles = 2 * torch.pi * ((2 * points - 1) @ matrix)
+        # Not as a matrix product: mixed precision would round the places to 8 bits.
+        angles = 2 * torch.pi * ((2 * points - 1).unsqueeze(-1) * matrix).sum(-2)
         return torch.cat([torch.sin(angles), torch.cos(angles)], dim=-1)
 
 

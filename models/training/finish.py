@@ -27,6 +27,7 @@ from .judge_binary import judge_binary
 from .judge_boxes import judge_boxes
 from .judge_findings import judge_findings
 from .judge_masks import judge_masks
+from .judge_prompts import judge_prompts
 from .judgement import Judgement
 from .state import RunState
 from .targets import Data
@@ -84,7 +85,8 @@ def _audit(
 
 def _judge(module: nn.Module, data: Data, model: ModelSpec, folders: tuple[Path, ...]) -> Judgement:
     if isinstance(data, MaskDataset):
-        return judge_masks(module, data, model)
+        asks = model.task == "promptable-segmentation"
+        return (judge_prompts if asks else judge_masks)(module, data, model)
     if isinstance(data, BoxDataset):
         return judge_boxes(module, data, model)
     cropped = lung_cropper(folders) if model.input.region == "lungs" else None

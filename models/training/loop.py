@@ -8,17 +8,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from ...runtime.spec import InputSpec
 from .augment import shrink, to_input
-from .objective import Objective
+from .objective import Asking, Objective
 from .recipe import Recipe
 from .state import EpochFigures, MovingAverage, RunState, load_state, save_state
 
 CHECKPOINT = "checkpoint.pt"
 _PRIME = 1_000_003
+# Films at once where nothing is learned; encoders with attention need more memory a film.
+_BATCH, _ASKED_BATCH = 64, 16
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class Trainer:
         shuffle = torch.Generator().manual_seed(self.recipe.seed + _PRIME * (state.epoch + 1))
         order = torch.randperm(len(objective), generator=shuffle).numpy()
         self.module.train()
+        self._hold(state.epoch < self.recipe.frozen_epochs)
         saved = began = time.monotonic()
         while state.step < steps:
             batch = order[state.step * self.recipe.batch : (state.step + 1) * self.recipe.batch]
@@ -102,6 +105,12 @@ class Trainer:
                 save_state(self.checkpoint, state, self.module, self.optimizer, self.ema)
         state.seconds += time.monotonic() - began
 
+    def _hold(self, still: bool) -> None:
+        """Whether the part of the network that `Recipe.frozen_epochs` is about learns nothing."""
+        part = getattr(self.module, "first_part", None)
+        if isinstance(part, nn.Module):
+            part.requires_grad_(not still)
+
     def _steps_at_other_size(self, films: int) -> int:
         """Steps of the small epochs once they are over: an average with theirs, normalization
         statistics of small films above all, would fit neither size."""
@@ -112,7 +121,7 @@ class Trainer:
     def _step(
         self, objective: Objective, batch: NDArray[np.int64], number: int, total: int
     ) -> float:
-        """Step `number` (from 0) of all `total` steps of the run."""
+        """Step `number` of the run, from 0."""
         seed = self.recipe.seed * _PRIME + number
         torch.manual_seed(seed)
         pixels, targets = objective.batch(batch, torch.Generator().manual_seed(seed))
@@ -123,9 +132,13 @@ class Trainer:
         rate = self.recipe.learning_rate(number, total, scores)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        targets = targets.to(self.device)
         with autocast(self.device):
-            outputs = self.module(x)
-        loss = objective.loss(outputs.float(), targets.to(self.device))
+            if isinstance(objective, Asking):
+                outputs = objective.outputs(self.module, x, targets)
+            else:
+                outputs = self.module(x)
+        loss = objective.loss(outputs.float(), targets)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -167,17 +180,25 @@ class Trainer:
         side = self.recipe.small_side if self._is_small(self.state.epoch) else 0
         kept = {k: v.detach().clone() for k, v in self.module.state_dict().items()}
         self.module.load_state_dict(self.ema.values)
-        outputs = predict_raw(self.module, objective.select_pixels, self.spec, side=side)
+        ask = objective.select_outputs if isinstance(objective, Asking) else None
+        batch = _BATCH if ask is None else _ASKED_BATCH
+        outputs = predict_raw(self.module, objective.select_pixels, self.spec, batch, side, ask)
         self.module.load_state_dict(kept)
         return objective.judge(outputs)
 
 
 def predict_raw(
-    module: nn.Module, pixels: NDArray[np.uint8], spec: InputSpec, batch: int = 64, side: int = 0
+    module: nn.Module,
+    pixels: NDArray[np.uint8],
+    spec: InputSpec,
+    batch: int = _BATCH,
+    side: int = 0,
+    ask: Callable[[nn.Module, Tensor, slice], Tensor] | None = None,
 ) -> NDArray[np.float32]:
     """Raw outputs float32 (N, ...) of uint8 films (N, H, W) in evaluation mode, full precision.
 
-    With `side` the network sees films shrunk to it; masks are widened again to (H, W).
+    With `side` the network sees films shrunk to it; masks are widened again to (H, W). `ask` runs
+    a network that takes more than films; the slice tells which of them.
     """
     module.eval()
     device = next(module.parameters()).device
@@ -186,7 +207,8 @@ def predict_raw(
         for i in range(0, len(pixels), batch):
             films = torch.from_numpy(pixels[i : i + batch])
             films = shrink(films, films, side)[0] if side else films
-            found = module(to_input(films, spec).to(device)).float()
+            x = to_input(films, spec).to(device)
+            found = (module(x) if ask is None else ask(module, x, slice(i, i + batch))).float()
             if side and found.ndim == 4:
                 found = functional.interpolate(found, pixels.shape[1:], mode="bilinear")
             parts.append(found.cpu().numpy())

@@ -1,11 +1,11 @@
 """What a run learns: batches of the train part, a loss, and a judgement on the select part."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class Objective(Protocol):
@@ -32,4 +32,17 @@ class Objective(Protocol):
 
     def judge(self, outputs: NDArray[np.float32]) -> tuple[float, float]:
         """(loss, score) of the raw outputs on the select films; the least loss is kept."""
+        ...
+
+
+@runtime_checkable
+class Asking(Protocol):
+    """An objective whose network is asked with more than the film, e.g. with a box."""
+
+    def outputs(self, module: nn.Module, films: Tensor, targets: Tensor) -> Tensor:
+        """Raw outputs of films float32 (N, C, H, W) of a training batch."""
+        ...
+
+    def select_outputs(self, module: nn.Module, films: Tensor, rows: slice) -> Tensor:
+        """The same of these rows of the select films."""
         ...

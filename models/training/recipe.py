@@ -54,7 +54,8 @@ class Recipe:
     `schedule` of the learning rate: "one-cycle"; "exponential": from the peak to a tenth of it
     in `decay_epochs`, again and again; "plateau": the peak, halved after each `plateau_epochs`
     epochs without a better select score. `keep`: the select figure that chooses the epoch, the
-    least loss or the greatest score.
+    least loss or the greatest score. In the first `frozen_epochs` epochs the image encoder of a
+    promptable model learns nothing: prompts and mask decoder come first.
     """
 
     epochs: int
@@ -80,6 +81,7 @@ class Recipe:
     decay_epochs: float = 20.0
     plateau_epochs: int = 5
     keep: Literal["loss", "score"] = "loss"
+    frozen_epochs: int = 0
     augmentation: Augmentation = Augmentation()
 
     def learning_rate(self, step: int, steps: int, scores: Sequence[float] = ()) -> float:
@@ -172,6 +174,22 @@ _BOXES = Recipe(
     keep="score",
     augmentation=_FIELD,
 )
+# Masks from boxes: transformers from random values, so a slow start.
+_PROMPTS = Recipe(
+    epochs=12,
+    batch=16,
+    peak_lr=1e-3,
+    weight_decay=0.05,
+    warmup=0.15,
+    ema_decay=0.99,
+    focal_gamma=2.0,
+    positive_weight=2.0,
+    keep="score",
+    augmentation=_FIELD,
+)
+# From a user's checkpoint: gently, the decoder first.
+_TUNED = replace(_PROMPTS, epochs=10, batch=8, peak_lr=1e-4, frozen_epochs=3)
+_TUNED_NAMES = ("medsam2-512", "medical-sam2-tiny-1024", "medical-sam2-small-1024")
 # What differs from the usual recipe, for the weights that ship.
 _RECIPES = {
     "mobilenet-0.25-128": Recipe(epochs=40),
@@ -192,6 +210,9 @@ _RECIPES = {
         ("yolo-nas-s-640", "yolo-nas-m-640", "yolo-nas-l-640"),
         replace(_BOXES, small_side=320),
     ),
+    "medsam2-mini-192-lungs": _PROMPTS,
+    **dict.fromkeys(("medsam2-256", "medsam2-256-lungs"), replace(_PROMPTS, peak_lr=4e-4)),
+    **{name: replace(_TUNED, start=name) for name in _TUNED_NAMES},
     **dict.fromkeys(_DEEP_NAMES, _DEEP),
     **dict.fromkeys(_TYPE_NAMES, _TYPE),
     **dict.fromkeys(("mobilenet-0.75-128-lung-crop", "mobilenet-1.0-128-lung-crop"), _WIDE),
@@ -212,10 +233,12 @@ _UNHURRIED = replace(
     _DEEP, epochs=24, batch=32, small_epochs=0, small_side=0, full_steps=None, patience=8
 )
 _USUAL = Recipe(epochs=24)
+_ON_GPU_PROMPTS = replace(_PROMPTS, epochs=60, batch=32, peak_lr=4e-4, patience=15)
 _ON_GPU = {
     "segunet-256": _THESIS,
     "segunet-512": replace(_THESIS, batch=8),
     "mobilenet-1.0-224": _USUAL,
+    **dict.fromkeys(("medsam2-256", "medsam2-256-lungs"), _ON_GPU_PROMPTS),
     **dict.fromkeys(_DEEP_NAMES, _UNHURRIED),
     **dict.fromkeys(
         _TYPE_NAMES,
@@ -251,8 +274,11 @@ def recipe_for(
     if gpu:
         recipe = _ON_GPU.get(name, recipe)
     if epochs is not None:
-        small = round(recipe.small_epochs * epochs / recipe.epochs)
-        recipe = replace(recipe, epochs=epochs, small_epochs=small)
+        small, frozen = (
+            round(count * epochs / recipe.epochs)
+            for count in (recipe.small_epochs, recipe.frozen_epochs)
+        )
+        recipe = replace(recipe, epochs=epochs, small_epochs=small, frozen_epochs=frozen)
     if quick:
         first = min(recipe.first_epochs, 1)
         recipe = replace(recipe, epochs=epochs or 2, batch=8, max_steps=3, first_epochs=first)

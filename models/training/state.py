@@ -4,7 +4,7 @@ import io
 import pickle
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from ...runtime.errors import CheckpointError
 from ...runtime.files import write_atomic
+from .recipe import Recipe
 
 FORM = "clinicedge-run-1"
+_USUAL = {f.name: f.default for f in fields(Recipe) if f.default is not MISSING}
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,10 @@ def load_state(
     if not isinstance(content, dict) or content.get("form") != FORM:
         raise CheckpointError(f"{path} is no {FORM} checkpoint. Remove it to start anew.")
     run = content["run"]
-    if run["recipe"] != dict(recipe):
-        changed = [k for k in recipe if run["recipe"].get(k) != recipe[k]]
+    # A run from before a number was added had its usual value.
+    stored = {**_USUAL, **run["recipe"]}
+    changed = [k for k in recipe if stored.get(k) != recipe[k]]
+    if changed:
         raise CheckpointError(
             f"{path} was made with another recipe ({', '.join(changed)} differ). "
             "Resume with the same options, or choose another --out."

@@ -8,6 +8,7 @@ from ...profiles.datasets import Dataset, read_dataset, read_findings_dataset
 from ...profiles.folds import apply_fold, parse_fold
 from ...profiles.masks import MaskDataset, read_mask_dataset
 from ...runtime.errors import DataError, ModelError
+from ...runtime.figures import Part
 from ...runtime.spec import ModelSpec
 from .binary import BinaryObjective
 from .boxes import BoxObjective, load_boxes
@@ -16,9 +17,11 @@ from .films import load_films
 from .findings import FindingsObjective, load_findings
 from .masks import MaskObjective, load_masks
 from .objective import Objective
+from .prompts import PromptObjective, load_prompts
 from .recipe import Recipe
 
 Data = Dataset | MaskDataset | BoxDataset
+_BOTH: tuple[Part, ...] = ("train", "select")
 
 
 def read_data(model: ModelSpec, folder: Path) -> Data:
@@ -27,7 +30,7 @@ def read_data(model: ModelSpec, folder: Path) -> Data:
     Raises:
         DataManifestError: the folder is not of that kind.
     """
-    if model.task == "segmentation":
+    if model.task in ("segmentation", "promptable-segmentation"):
         return read_mask_dataset(folder)
     if model.task == "detection":
         return read_box_dataset(folder, model.outputs[0].labels)
@@ -69,6 +72,9 @@ def objective(
         DataManifestError: a part is empty.
         WeightsMissingError: a lung-crop model, and `lungs-128` has no weights.
     """
+    if isinstance(data, MaskDataset) and model.task == "promptable-segmentation":
+        asked = [load_prompts(data.part(p).films, model.input, advance) for p in _BOTH]
+        return PromptObjective(asked[0], asked[1], recipe)
     if isinstance(data, MaskDataset):
         train, select = (
             load_masks(data.part(part).films, model.input, advance) for part in ("train", "select")

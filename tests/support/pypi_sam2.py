@@ -138,7 +138,8 @@ def main() -> None:
     network = build(TINY)
     values_of(network)
     found = answer(network, film(TINY.side), boxes(TINY.side))
-    np.savez_compressed(GOLDEN, **{k: v.numpy() for k, v in found.items()})
+    arrays: dict[str, Any] = {k: v.numpy() for k, v in found.items()}
+    np.savez_compressed(GOLDEN, **arrays)
     print(GOLDEN, {k: (tuple(v.shape), float(v.abs().max())) for k, v in found.items()})
 
 

@@ -26,8 +26,8 @@ def answers(network: MedSam2) -> dict[str, Tensor]:
     film, boxes = reference.film(side), reference.boxes(side)
     with torch.inference_mode():
         embedding, fine, middle = network.encode(film)
-        asked = (t.expand(len(boxes), -1, -1, -1) for t in (embedding, fine, middle))
-        mask, quality = network.decode(*asked, boxes)
+        asked = [t.expand(len(boxes), -1, -1, -1) for t in (embedding, fine, middle)]
+        mask, quality = network.decode(asked[0], asked[1], asked[2], boxes)
     return {
         "high_res_0": fine,
         "high_res_1": middle,

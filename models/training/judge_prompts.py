@@ -1,0 +1,70 @@
+"""The end of a promptable model's run: masks from true boxes and from moved ones, on test parts."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ...profiles.mask_metrics import evaluate_masks
+from ...profiles.masks import MaskDataset
+from ...profiles.splits import refuse_overlap
+from ...runtime.figures import MaskAccuracy, Part
+from ...runtime.spec import ModelSpec
+from .judge_masks import RULE, THRESHOLD
+from .judgement import TEST_PARTS, Judgement, MeasuredMasks
+from .loop import predict_raw
+from .prompts import PromptArrays, load_prompts, packed, unpacked
+
+_BATCH = 8
+
+
+def judge_prompts(module: nn.Module, data: MaskDataset, model: ModelSpec) -> Judgement:
+    """Read the test parts; on the network's grid, a region each.
+
+    Raises:
+        OverlapError: a patient of train is in a test part.
+    """
+    train = data.part("train").key_hashes()
+    rows = []
+    for what, part in TEST_PARTS:
+        films = data.part(part)
+        if not films.films:
+            continue
+        refuse_overlap(train, films.key_hashes(), ("train", part))
+        arrays = load_prompts(films.films, model.input)
+        for boxes, told in ((arrays.boxes, "true boxes"), (arrays.moved, "moved boxes")):
+            drawn = _drawn(module, arrays, boxes, model)
+            figures = _figures(drawn, arrays, (data.name, part))
+            rows.append(MeasuredMasks(f"{what}; {told}", figures))
+    return Judgement(THRESHOLD, RULE, len(data.part("select").films), masks=tuple(rows))
+
+
+def _drawn(
+    module: nn.Module, arrays: PromptArrays, boxes: NDArray[np.float32], model: ModelSpec
+) -> NDArray[np.bool_]:
+    asked = torch.from_numpy(boxes)
+
+    def ask(network: nn.Module, films: Tensor, rows: slice) -> Tensor:
+        return packed(network, films, asked[rows].to(films.device))
+
+    pixels = arrays.pixels[arrays.film]
+    raw = predict_raw(module, pixels, model.input, _BATCH, ask=ask)
+    logits, _ = unpacked(torch.from_numpy(raw), torch.Size(arrays.masks.shape[1:]))
+    return np.asarray(logits.numpy() >= 0)
+
+
+def _figures(
+    drawn: NDArray[np.bool_], arrays: PromptArrays, where: tuple[str, Part]
+) -> MaskAccuracy:
+    f = evaluate_masks(drawn, arrays.masks, arrays.patients)
+    return MaskAccuracy(
+        data=where[0],
+        part=where[1],
+        compute="f32",
+        threshold=THRESHOLD,
+        dice=f.dice,
+        iou=f.iou,
+        precision=float(np.float64(f.precision)),
+        recall=float(np.float64(f.recall)),
+        false_alarms=f.false_alarms,
+    )
