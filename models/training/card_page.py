@@ -219,6 +219,11 @@ def _schedule(recipe: Mapping[str, Any]) -> str:
             "a better score on *select*"
         )
     rise = f"{100 * recipe['warmup']:.0f} %"
+    if name == "cycle-a-size":
+        return (
+            f"one cycle of the learning rate to {peak:g} for the small films and one for those of "
+            f"full size, each rising for {rise} of it"
+        )
     return f"one cycle of the learning rate to {peak:g}, rising for {rise} of it"
 
 

@@ -87,8 +87,8 @@ class Trainer:
         state, films = self.state, len(objective)
         steps = self.steps(films, state.epoch)
         before = sum(self.steps(films, epoch) for epoch in range(state.epoch))
-        total = sum(self.steps(films, epoch) for epoch in range(self.recipe.epochs))
         at_this_size = before - self._steps_at_other_size(films)
+        cycle = self._cycle(films)
         shuffle = torch.Generator().manual_seed(self.recipe.seed + _PRIME * (state.epoch + 1))
         order = torch.randperm(len(objective), generator=shuffle).numpy()
         self.module.train()
@@ -96,7 +96,7 @@ class Trainer:
         saved = began = time.monotonic()
         while state.step < steps:
             batch = order[state.step * self.recipe.batch : (state.step + 1) * self.recipe.batch]
-            state.loss_sum += self._step(objective, batch, before + state.step, total)
+            state.loss_sum += self._step(objective, batch, before + state.step, cycle)
             self.ema.update(self.module, at_this_size + state.step)
             state.step += 1
             watch.step()
@@ -118,8 +118,16 @@ class Trainer:
             return 0
         return sum(self.steps(films, epoch) for epoch in range(self.recipe.small_epochs))
 
+    def _cycle(self, films: int) -> range:
+        """The steps of the run in which the learning rate rises and falls once."""
+        small = sum(self.steps(films, epoch) for epoch in range(self.recipe.small_epochs))
+        total = sum(self.steps(films, epoch) for epoch in range(self.recipe.epochs))
+        if self.recipe.schedule != "cycle-a-size":
+            return range(total)
+        return range(small) if self._is_small(self.state.epoch) else range(small, total)
+
     def _step(
-        self, objective: Objective, batch: NDArray[np.int64], number: int, total: int
+        self, objective: Objective, batch: NDArray[np.int64], number: int, cycle: range
     ) -> float:
         """Step `number` of the run, from 0."""
         seed = self.recipe.seed * _PRIME + number
@@ -129,7 +137,7 @@ class Trainer:
             pixels, targets = shrink(pixels, targets, self.recipe.small_side)
         x = to_input(pixels, self.spec).to(self.device)
         scores = [line.select_score for line in self.state.history]
-        rate = self.recipe.learning_rate(number, total, scores)
+        rate = self.recipe.learning_rate(number - cycle.start, len(cycle), scores)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         targets = targets.to(self.device)

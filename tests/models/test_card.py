@@ -38,6 +38,11 @@ def test_pages_that_ship_say_what_their_figures_say(name: str) -> None:
     [
         ({"warmup": 0.25}, "one cycle of the learning rate to 0.003, rising for 25 % of it"),
         (
+            {"warmup": 0.25, "schedule": "cycle-a-size"},
+            "one cycle of the learning rate to 0.003 for the small films and one for those of full "
+            "size, each rising for 25 % of it",
+        ),
+        (
             {"schedule": "exponential", "decay_epochs": 12.0},
             "learning rate from 0.003 down, exponentially to a tenth in every 12 epochs",
         ),

@@ -79,6 +79,22 @@ def test_the_average_begins_anew_with_films_of_full_size(discs: Path, tmp_path: 
     assert seen == [0, 1, 2, 3, 4, 5, 0, 1, 2, 3]
 
 
+def test_each_size_of_film_may_have_a_cycle_of_its_own(discs: Path, tmp_path: Path) -> None:
+    recipe = Recipe(
+        epochs=4, batch=8, max_steps=3, small_epochs=2, small_side=32, schedule="cycle-a-size"
+    )
+    data, model = read_data(zoo.spec(LUNGS), discs), zoo.spec(LUNGS)
+    for schedule, last in (("cycle-a-size", recipe.learning_rate(5, 6)), ("one-cycle", None)):
+        own = replace(recipe, schedule=schedule)
+        trainer = Trainer(zoo.build(LUNGS), model.input, own, tmp_path / schedule, "cpu")
+        state = trainer.train(objective(model, data, own, (), lambda: None), Watch())
+        rates = [line.learning_rate for line in state.history]
+        if last is None:
+            assert rates[1] > rates[3]
+        else:
+            assert rates[1] == rates[3] == last
+
+
 def test_a_folder_without_masks_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("file,label,patient,split\na.png,x,1,train\n")
     with pytest.raises(DataManifestError, match="no mask"):

@@ -28,7 +28,7 @@ def test_plateaus_are_counted(scores: list[float], count: int) -> None:
 def test_the_thesis_recipe_is_for_a_gpu() -> None:
     here, there = recipe_for("segunet-256"), recipe_for("segunet-256", gpu=True)
     assert (there.schedule, there.peak_lr, there.small_epochs) == ("plateau", 1e-4, 0)
-    assert here.schedule == "one-cycle"
+    assert here.schedule == "cycle-a-size"
     assert here.keep == there.keep == "score"
     assert here.focal_gamma == there.focal_gamma == 2.0
     assert recipe_for("lungs-128", gpu=True) == recipe_for("lungs-128")
