@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
+from ..profiles.boxes import BoxDataset
 from ..profiles.datasets import Dataset
 from ..profiles.masks import MaskDataset
 from ..profiles.splits import refuse_overlap
@@ -37,7 +38,9 @@ def refuse_overlaps(record: DataHygiene) -> None:
         refuse_overlap(one.patient_keys.split(), other.patient_keys.split(), names)
 
 
-def refuse_trained(dataset: Dataset | MaskDataset, trained: DataHygiene | None) -> None:
+def refuse_trained(
+    dataset: Dataset | MaskDataset | BoxDataset, trained: DataHygiene | None
+) -> None:
     """Stop where patients of the weights' card would judge them, or are kept for their test.
 
     Raises:

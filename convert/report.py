@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..runtime.figures import Accuracy, Figure, Flips, MaskAccuracy, Reliability
+from ..runtime.figures import Accuracy, BoxAccuracy, Figure, Flips, MaskAccuracy, Reliability
 from ..runtime.guarding import PairedLoss
 from ..runtime.manifest import Artifact, Manifest, Threshold
 from ..runtime.spec import Task
@@ -36,6 +36,7 @@ class ProofRow:
     specificity: Figure | None
     auc: Figure | None
     masks: MaskAccuracy | None = None
+    boxes: BoxAccuracy | None = None
     label: str = ""
     flips: Flips | None = None
     losses: tuple[PairedLoss, ...] = ()
@@ -58,7 +59,7 @@ class Proof:
 def proof(manifest: Manifest) -> Proof:
     """Read the table out of a manifest that convert made."""
     first = manifest.artifacts[0]
-    parts = [*(a.part for a in first.accuracy), *(m.part for m in first.masks)]
+    parts = [*(a.part for a in first.accuracy), *(m.part for m in (*first.masks, *first.boxes))]
     return Proof(
         model=manifest.name,
         version=manifest.version,
@@ -74,9 +75,11 @@ def _rows(manifest: Manifest, artifact: Artifact) -> Iterator[ProofRow]:
     """One a decided label."""
     decided = [t for t in manifest.thresholds if t.artifact == artifact.id]
     for threshold in decided:
-        label = threshold.label if manifest.task == "findings" else ""
+        label = threshold.label if manifest.task in ("findings", "detection") else ""
         seen = next((a for a in artifact.accuracy if a.label == label), None)
-        yield _row(manifest, artifact, (threshold, label, len(decided)), seen)
+        # A detector's decision is a film's boxes together.
+        count = 1 if manifest.task == "detection" else len(decided)
+        yield _row(manifest, artifact, (threshold, label, count), seen)
 
 
 def _row(
@@ -111,6 +114,7 @@ def _row(
         specificity=seen.specificity if seen else None,
         auc=seen.auc if seen else None,
         masks=artifact.masks[0] if artifact.masks else None,
+        boxes=next((b for b in artifact.boxes if b.label == label), None),
         label=label,
         flips=next((f for f in artifact.flips if f.label == label), None),
         losses=tuple(loss for loss in guarded if loss.label == label),

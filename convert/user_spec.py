@@ -19,8 +19,10 @@
 What may be left out: version, licence; input.resize ("stretch" or "letterbox" with pad),
 input.filter, input.region ("lungs" for crops); use.modalities, use.age_years, use.not_for;
 [mask] with min_area_share, max_regions, smooth; [budget] with what INT8 may lose against FP32:
-points (of sensitivity and of specificity), films (as many always may), auc, dice. With a network
-of the zoo everything may be.
+points (of sensitivity, of specificity and of the recall of boxes), films (as many always may), auc,
+dice, ap50. With a network of the zoo everything may be. A detector is of the zoo: `labels` are its
+classes in order, [input] width and height any multiples of 32, [detection] may set nms_iou,
+max_candidates and max_boxes.
 """
 
 import math
@@ -31,9 +33,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+from ..runtime.boxes import MAX_BOXES
 from ..runtime.errors import ModelError
 from ..runtime.guarding import USUAL_BUDGET, Budget
 from ..runtime.spec import (
+    DetectionRules,
     DicomRules,
     InputSpec,
     IntendedUse,
@@ -47,8 +51,10 @@ from ..runtime.spec import (
     WeightsSource,
 )
 
-TASKS = ("classification", "findings", "segmentation")
+TASKS = ("classification", "findings", "segmentation", "detection")
 MAX_SIDE = 2048
+# A detector's coarsest place, in pixels of its input.
+_COARSEST = 32
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _NOT_STATED = "not stated"
 _MASK = MaskRules(min_area_share=0.0005, max_regions=0, smooth=0.0)
@@ -132,8 +138,15 @@ def read_spec(path: Path, base: ModelSpec | None) -> ModelSpec:
         raise table.wrong("name", name, "small letters, digits, dots and hyphens")
     task = table.choice("task", TASKS, base.task if base else _ABSENT)
     film = _input(table.table("input", base is None), base.input if base else None)
-    output = _output(table, task, film, base)
-    features = tuple(o for o in base.outputs if o.meaning == "features") if base else ()
+    detector = base if base is not None and base.task == task == "detection" else None
+    outputs: tuple[OutputSpec, ...]
+    if detector is not None:
+        outputs = _boxes(table, film, detector)
+    elif task == "detection":
+        raise table.wrong("task", task, "a detector of the zoo, named with --model")
+    else:
+        features = tuple(o for o in base.outputs if o.meaning == "features") if base else ()
+        outputs = (_output(table, task, film, base), *features)
     licence = table.take("licence", "text", base.licence if base else _NOT_STATED)
     spec = ModelSpec(
         name=name,
@@ -142,11 +155,12 @@ def read_spec(path: Path, base: ModelSpec | None) -> ModelSpec:
         licence=licence,
         intended_use=_use(table.table("use", base is None), base.intended_use if base else None),
         input=film,
-        outputs=(output, *features),
+        outputs=outputs,
         explanation=base.explanation if base else None,
         weights=WeightsSource("", licence, _NOT_STATED),
         mask=_mask(table.table("mask", False), task, base),
         budget=_budget(table.table("budget", False), base),
+        detection=_rules(table.table("detection", False), detector),
     )
     table.end()
     return spec
@@ -228,6 +242,47 @@ def _output(table: _Table, task: str, film: InputSpec, base: ModelSpec | None) -
     )
 
 
+def _boxes(table: _Table, film: InputSpec, base: ModelSpec) -> tuple[OutputSpec, ...]:
+    """A detector's outputs for its own labels and side: places are a share of the pixels."""
+    labels = table.items("labels", "text", base.outputs[0].labels)
+    if len(set(labels)) != len(labels) or not labels or not all(labels):
+        raise table.wrong("labels", list(labels), "different names, one a class")
+    if film.height % _COARSEST or film.width % _COARSEST:
+        raise table.wrong(
+            "input", f"{film.width} x {film.height}", f"multiples of {_COARSEST} pixels"
+        )
+    pixels, known = film.height * film.width, base.input.height * base.input.width
+    scores, boxes = base.output("logits"), base.output("boxes")
+    places = scores.shape[0] * pixels // known
+    return (
+        replace(scores, shape=(places, len(labels)), labels=labels),
+        replace(boxes, shape=(places, 4)),
+    )
+
+
+def _rules(table: _Table, detector: ModelSpec | None) -> DetectionRules | None:
+    """What a detector's boxes are chosen by."""
+    usual = detector.detection if detector is not None else None
+    if usual is None:
+        table.end()
+        return None
+    rules = DetectionRules(
+        nms_iou=float(table.take("nms_iou", "number", usual.nms_iou)),
+        max_candidates=table.take("max_candidates", "whole", usual.max_candidates),
+        max_boxes=table.take("max_boxes", "whole", usual.max_boxes),
+    )
+    table.end()
+    bounded = 1 <= rules.max_boxes <= MAX_BOXES and rules.max_boxes <= rules.max_candidates <= 10000
+    if not (0 < rules.nms_iou <= 1 and bounded):
+        raise table.wrong(
+            "detection",
+            rules,
+            f"nms_iou above 0 and at most 1, max_boxes in 1..{MAX_BOXES}, max_candidates from "
+            "max_boxes to 10000",
+        )
+    return rules
+
+
 def _use(table: _Table, base: IntendedUse | None) -> IntendedUse:
     age = table.items("age_years", "number", base.age_years if base else None)
     if age is not None and not (len(age) == 2 and 0 <= age[0] <= age[1] <= 150):
@@ -265,12 +320,13 @@ def _budget(table: _Table, base: ModelSpec | None) -> Budget:
         films=table.take("films", "whole", usual.films),
         auc=float(table.take("auc", "number", usual.auc)),
         dice=float(table.take("dice", "number", usual.dice)),
+        ap50=float(table.take("ap50", "number", usual.ap50)),
     )
     table.end()
     if not (0 <= found.points <= 100 and found.films >= 0):
         raise table.wrong("budget", found, "points in 0..100 and films from 0")
-    if not (0 <= found.auc <= 1 and 0 <= found.dice <= 1):
-        raise table.wrong("budget", found, "auc and dice in 0..1")
+    if not all(0 <= share <= 1 for share in (found.auc, found.dice, found.ap50)):
+        raise table.wrong("budget", found, "auc, dice and ap50 in 0..1")
     return found
 
 

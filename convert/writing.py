@@ -61,6 +61,7 @@ def build_manifest(
         data=data,
         guard=spec.budget,
         mask=spec.mask,
+        detection=spec.detection,
         sbom=sbom_entry(sbom_bytes(subject, tools)),
     )
 

@@ -79,7 +79,7 @@ def _read_card(path: Path, weights_sha256: str, spec: ModelSpec) -> _Card:
 
 def _thresholds(raw: dict[str, Any], spec: ModelSpec) -> dict[str, float]:
     """By label; the card of a model with one decision has a single threshold."""
-    if spec.task == "findings":
+    if spec.task in ("findings", "detection"):
         return {str(label): float(value) for label, value in raw["thresholds"].items()}
     output = scores_output(spec)
     return {output.positive_label or output.labels[-1]: float(raw["threshold"])}

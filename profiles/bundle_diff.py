@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from ..runtime.bundle import Bundle, member_path
 from ..runtime.errors import IntegrityError
-from ..runtime.figures import Accuracy, Figure, MaskAccuracy
+from ..runtime.figures import Accuracy, BoxAccuracy, Figure, MaskAccuracy
 from ..runtime.manifest import Artifact, Manifest
 from ..runtime.records import to_json
 
@@ -21,6 +21,12 @@ _PLAIN = {
     "artifacts": ("defaults", "guard"),
 }
 _SHARES = ("accuracy", "sensitivity", "specificity", "auc")
+AnyAccuracy = Accuracy | MaskAccuracy | BoxAccuracy
+_FIGURES: dict[type, tuple[str, ...]] = {
+    Accuracy: _SHARES,
+    MaskAccuracy: ("dice", "iou"),
+    BoxAccuracy: ("ap50", "recall"),
+}
 Row = TypeVar("Row")
 
 
@@ -185,21 +191,22 @@ def _accuracy(before: Manifest, after: Manifest) -> Iterator[Change]:
     for key, old, new in _pairs(_rows(before), _rows(after), _accuracy_key):
         if old is None or new is None:
             continue
-        for name in _SHARES if isinstance(old[1], Accuracy) else ("dice", "iou"):
+        for name in _FIGURES[type(old[1])]:
             was, now = getattr(old[1], name), getattr(new[1], name)
             if was != now:
                 yield _figure(f"{name} of {' '.join(filter(None, key))}", was, now)
 
 
-def _rows(manifest: Manifest) -> Iterator[tuple[str, Accuracy | MaskAccuracy]]:
+def _rows(manifest: Manifest) -> Iterator[tuple[str, AnyAccuracy]]:
     for artifact in manifest.artifacts:
         yield from ((artifact.id, row) for row in artifact.accuracy)
         yield from ((artifact.id, row) for row in artifact.masks)
+        yield from ((artifact.id, row) for row in artifact.boxes)
 
 
-def _accuracy_key(pair: tuple[str, Accuracy | MaskAccuracy]) -> tuple[str, ...]:
+def _accuracy_key(pair: tuple[str, AnyAccuracy]) -> tuple[str, ...]:
     artifact, row = pair
-    label = row.label if isinstance(row, Accuracy) else ""
+    label = "" if isinstance(row, MaskAccuracy) else row.label
     return (artifact, label, row.compute, "on", f"{row.data}/{row.part}")
 
 

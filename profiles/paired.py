@@ -84,7 +84,7 @@ def label_losses(
         counts = draws @ np.bincount(patient, weights=among, minlength=n)
         films, people = int(among.sum()), len(np.unique(patient[among]))
         value = int(lost[among].sum()) / films
-        low, high = _interval(value, sums[counts > 0] / counts[counts > 0], people)
+        low, high = interval_of(value, sums[counts > 0] / counts[counts > 0], people)
         allowed = max(budget.points / 100, budget.films / films)
         return PairedLoss(figure, label, value, low, high, allowed, films, people)
 
@@ -94,7 +94,7 @@ def label_losses(
         losses = losses - resampled_areas(other, truth, patient, draws)
         value = area_under_curve(one, truth) - area_under_curve(other, truth)
         rarer = min(len(np.unique(patient[truth])), len(np.unique(patient[~truth])))
-        low, high = _interval(value, losses[np.isfinite(losses)], rarer)
+        low, high = interval_of(value, losses[np.isfinite(losses)], rarer)
         return PairedLoss("auc", label, value, low, high, budget.auc, len(truth), draws.shape[1])
 
     return share("sensitivity", truth), share("specificity", ~truth), area()
@@ -130,7 +130,7 @@ def dice_loss(
     draws = draw_patients(n)
     sums = draws @ np.bincount(patient, weights=lost, minlength=n)
     value = float(lost.mean())
-    low, high = _interval(value, sums / (draws @ np.bincount(patient, minlength=n)), n)
+    low, high = interval_of(value, sums / (draws @ np.bincount(patient, minlength=n)), n)
     return PairedLoss("dice", label, value, low, high, budget.dice, len(lost), n)
 
 
@@ -239,7 +239,8 @@ def _right(one: Decided, truth: Bools) -> Bools:
     return right
 
 
-def _interval(value: float, resampled: Floats, n_patients: int) -> tuple[float, float]:
+def interval_of(value: float, resampled: Floats, n_patients: int) -> tuple[float, float]:
+    """95 % interval of a paired difference from its resamples; see `label_losses`."""
     low, high = (float(v) for v in np.percentile(resampled, (2.5, 97.5)))
     if low == high:
         half = Z**2 / (n_patients + Z**2)

@@ -121,7 +121,10 @@ class BoxObjective:
         raw, targets = torch.from_numpy(outputs), torch.from_numpy(self._judged)
         losses = [
             float(box_loss(r, t)) * len(r)
-            for r, t in zip(raw.split(_LOSS_BATCH), targets.split(_LOSS_BATCH), strict=True)
+            for r, t in (
+                (raw[i : i + _LOSS_BATCH], targets[i : i + _LOSS_BATCH])
+                for i in range(0, len(raw), _LOSS_BATCH)
+            )
         ]
         share = side_of(outputs.shape[1]) / self._select.pixels.shape[1]
         scaled = tuple(t * np.array([1, *[share] * 4], np.float32) for t in self._select.truth)

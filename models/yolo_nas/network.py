@@ -43,6 +43,10 @@ class YoloNas(nn.Module):
             self.heads.resize(len(last))
         return len(last)
 
+    def decoded(self, height: int, width: int) -> nn.Module:
+        """This network, its boxes decoded; see `Detector`."""
+        return Detector(self, height, width)
+
     def deployed(self, height: int, width: int) -> nn.Module:
         """A copy for the device: fused, its boxes decoded; see `Detector`."""
         return Detector(fuse(self), height, width)

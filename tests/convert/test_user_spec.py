@@ -70,13 +70,14 @@ WRONG = {
     "a whole number": ("height = 64", "height = 64.0"),
     "1 or 3": ("channels = 1", "channels = 2"),
     "small letters": ('name = "mine"', 'name = "../Mine"'),
-    "one of 'classification'": ('"classification"', '"detection"'),
+    "one of 'classification'": ('"classification"', '"telepathy"'),
+    "named with --model": ('"classification"', '"detection"'),
     "nothing with stretch": ("channels = 1", "channels = 1\npad = 3"),
     "0 to 255 with a letterbox": ("channels = 1", 'channels = 1\nresize = "letterbox"'),
     "two numbers": ("[use]", "[use]\nage_years = [1]"),
     "one of NORMAL, PNEUMONIA": ("[input]", 'positive = "FLU"\n[input]'),
     "points in 0..100": ("points = 100", "points = 101"),
-    "auc and dice in 0..1": ("auc = 1", "auc = -0.1"),
+    "auc, dice and ap50 in 0..1": ("auc = 1", "auc = -0.1"),
     "Expected TOML": ("[input]", "[input"),
 }
 
