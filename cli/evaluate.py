@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         ArtifactMasks,
         EvaluationReport,
         PartFigures,
+        Prompts,
         Question,
         Wanted,
     )
@@ -78,6 +79,13 @@ def run(
         Path | None,
         typer.Option(help="Also draw a reliability diagram into this PNG: scores against truth."),
     ] = None,
+    boxes: Annotated[
+        str,
+        typer.Option(
+            help="What a model of masks in boxes is asked with: true, the boxes around the true "
+            "masks, or moved, these moved at random."
+        ),
+    ] = "true",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure accuracy of every artifact on a data folder.
@@ -95,6 +103,7 @@ def run(
         clinicedge evaluate BUNDLE --data films/
         clinicedge evaluate BUNDLE --data kermany224 --part test --json
         clinicedge evaluate BUNDLE --data films/ --reliability diagram.png
+        clinicedge evaluate medsam2-256/ --data btxrd256 --boxes moved
         clinicedge evaluate BUNDLE --data kermany224 --shortcut-audit --masks lungmasks
     """
     from ..profiles.evaluate import evaluate
@@ -103,7 +112,10 @@ def run(
     from .printing import print_json, progress_bar
 
     opened = load(bundle)
-    question = Question(wanted_parts(part), tuple(artifact or ()), threads)
+    if boxes not in ("true", "moved"):
+        raise typer.BadParameter(f"boxes {boxes!r}; expected true or moved")
+    asked: Prompts = "moved" if boxes == "moved" else "true"
+    question = Question(wanted_parts(part), tuple(artifact or ()), threads, asked)
     if shortcut_audit:
         audited = _audit(opened, data_folder(data), question, (masks, lungs), keep)
         print_json(audited) if as_json else _print_audit(audited)

@@ -21,7 +21,13 @@ FORMS = (
     "pneumonia-type-224-on-lungs."
 )
 WEIGHTS = "Weights: here, - not here, yours: bring your own checkpoint."
-ANSWERS = {"classification": "one label", "findings": "findings", "segmentation": "mask"}
+ANSWERS = {
+    "classification": "one label",
+    "findings": "findings",
+    "segmentation": "mask",
+    "detection": "boxes",
+    "promptable-segmentation": "mask in a box",
+}
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,8 @@ def answer_of(bundle: Bundle) -> Answer:
 def _model_answer(bundle: Bundle) -> Answer:
     manifest = bundle.manifest
     for output in manifest.outputs:
-        if manifest.task == "segmentation" and output.meaning == "mask" and output.labels:
+        draws = manifest.task in ("segmentation", "promptable-segmentation")
+        if draws and output.meaning == "mask" and output.labels:
             return Answer("segmentation", output.labels, output.labels[0])
         if manifest.task == "findings" and output.meaning == "logits" and output.labels:
             return Answer("findings", output.labels, None)

@@ -20,6 +20,7 @@ from .answers import Answer, answer_of, film_input, variants
 from .evaluate_labels import part_figures, read_labels, score, targets
 from .evaluate_masks import mask_part, score_masks
 from .evaluate_parts import choose_parts, refuse_used_films, unknown_training
+from .evaluate_prompts import is_asked, note_of
 from .evaluation import ACCURACY_SCHEMA, EvaluationReport, PartFigures, Question, Ran
 from .film_store import Films, FilmStore, ResizedFilms
 from .machine import this_machine
@@ -74,6 +75,7 @@ def evaluate(
         parts=parts,
         skipped=tuple(skipped),
         notes=tuple(dict.fromkeys(work.notes)),
+        boxes=question.boxes if is_asked(bundle.manifest) else "",
     )
 
 
@@ -100,7 +102,11 @@ def _masks(work: _Work, root: Path) -> _Result:
     films = tuple(dict.fromkeys(f for part in chosen.values() for f in part.films))
     spec = film_input(work.bundle)
     read = FilmStore([f.path for f in films], spec.dicom.voi if spec else "file")
-    scored, skipped = _each(work, lambda p, ran: score_masks(p, ran, (read, films), work.progress))
+    boxes = work.question.boxes if is_asked(work.bundle.manifest) else None
+    work.notes.extend(note_of(boxes))
+    scored, skipped = _each(
+        work, lambda p, ran: score_masks(p, ran, (read, films), work.progress, boxes)
+    )
     parts = tuple(mask_part(name, films, chosen, scored) for name in chosen)
     return data.name, len(films), parts, skipped
 
@@ -155,7 +161,8 @@ def keep(bundle: Bundle, report: EvaluationReport) -> tuple[Path, ...]:
         parts = tuple(
             replace(p, rows=_of(p.rows, sha256), masks=_of(p.masks, sha256)) for p in report.parts
         )
-        path = bundle.folder / "measurements" / f"{sha256}-accuracy-{report.data}.json"
+        told = f"{report.data}-moved-boxes" if report.boxes == "moved" else report.data
+        path = bundle.folder / "measurements" / f"{sha256}-accuracy-{told}.json"
         write_atomic(path, dump_bytes(replace(report, parts=parts, skipped=())))
         paths.append(path)
     return tuple(paths)

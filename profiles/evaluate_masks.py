@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from ..runtime.errors import DataError, TensorError
 from ..runtime.predictions import Segmentation
 from ..runtime.predictor import Predictor
-from .evaluation import ArtifactMasks, PartFigures, Ran, Wanted, reference_of
+from .evaluate_prompts import prompts_of
+from .evaluation import ArtifactMasks, PartFigures, Prompts, Ran, Wanted, reference_of
 from .film_store import Films
 from .mask_metrics import MaskFigures, PixelCounts, count_pixels, mask_figures
 from .masks import MaskDataset, MaskFilm, read_mask_pixels
@@ -37,8 +38,12 @@ def score_masks(
     ran: Ran,
     data: tuple[Films, Sequence[MaskFilm]],
     progress: Progress,
+    boxes: Prompts | None = None,
 ) -> MaskScores:
     """Ask for every film and compare with its mask.
+
+    Args:
+        boxes: what a promptable model is asked with; a film without a mask is not asked about.
 
     Raises:
         FilmError: a film or mask cannot be read.
@@ -50,10 +55,14 @@ def score_masks(
     found = np.zeros(len(films), bool)
     for number, film in enumerate(masks):
         progress(number, len(films), ran.artifact)
-        answer = predictor.predict(films.film(number))
+        truth = read_mask_pixels(film)
+        asked = () if boxes is None else prompts_of(truth, boxes, number)
+        if boxes is not None and not asked:
+            shown[number] = raw[number] = count_pixels(np.zeros(truth.shape, bool), truth)
+            continue
+        answer = predictor.predict(films.film(number), asked)
         if not isinstance(answer, Segmentation):
             raise TensorError(f"'{ran.artifact}' answers without a mask; expected one.")
-        truth = read_mask_pixels(film)
         if truth.shape != answer.mask.shape:
             raise DataError(
                 f"the mask {film.mask} has {truth.shape[1]} x {truth.shape[0]} pixels, its film "

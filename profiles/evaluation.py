@@ -23,6 +23,9 @@ USED_PARTS: tuple[Part, ...] = ("train", "select", "guard")
 Kind = Literal["classification", "findings", "cascade", "segmentation"]
 
 
+Prompts = Literal["true", "moved"]
+
+
 @dataclass(frozen=True)
 class Question:
     """What to evaluate.
@@ -31,11 +34,14 @@ class Question:
         parts: () takes the test parts where the bundle was trained on patients of this folder,
             else all films.
         artifacts: artifact ids; () takes all. Of a pipeline: the id that each member opens.
+        boxes: what a promptable model is asked with, the boxes around the true masks or these
+            moved at random; says nothing to others.
     """
 
     parts: tuple[Wanted, ...] = ()
     artifacts: tuple[str, ...] = ()
     threads: int = 0
+    boxes: Prompts = "true"
 
 
 @dataclass(frozen=True)
@@ -148,6 +154,7 @@ class EvaluationReport:
     """A bundle on a data folder, whose patients it never saw in training or tuning.
 
     `notes`: what the opened artifacts said of themselves, a clinic's own threshold among it.
+    `boxes`: "true" or "moved", of a promptable model what it was asked with; "" for others.
     """
 
     schema: int
@@ -161,6 +168,7 @@ class EvaluationReport:
     parts: tuple[PartFigures, ...]
     skipped: tuple[Skipped, ...]
     notes: tuple[str, ...] = ()
+    boxes: str = ""
 
 
 class _HasRun(Protocol):
