@@ -6,22 +6,24 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..runtime.boxes import to_input
 from ..runtime.choices import processor
 from ..runtime.engines import engine_for, require
 from ..runtime.images import decode_film, prepare
 from ..runtime.manifest import Precision
 from ..runtime.recorded_values import acceptance_values, largest_difference
-from ..runtime.spec import ModelSpec
+from ..runtime.spec import ModelSpec, OutputSpec
+from . import asking
+from .prompt_films import usual_boxes
 from .running import Runnable
-from .source import scores_output
-from .variants import Run, variant_runs
+from .source import draws
+from .variants import Question, Rows, Run, variant_runs
 
 # What OpenVINO is made to believe of the processor, so that older ones are among those tried.
 OLDER_INSTRUCTIONS = ("AVX2", "SSE41")
@@ -48,10 +50,12 @@ class Answers:
 
 @dataclass(frozen=True)
 class Questions:
-    """The acceptance films as PNG, and the threshold of the artifact that answers (masks)."""
+    """The acceptance films as PNG, the threshold of the artifact that answers (masks and boxes;
+    one a label where there are several), and which of its outputs is recorded."""
 
     png: tuple[bytes, ...]
-    threshold: float
+    threshold: float | Mapping[str, float]
+    output: OutputSpec
 
 
 def tensor_sha256(png: bytes, spec: ModelSpec) -> str:
@@ -68,17 +72,17 @@ def answers(
     Args:
         others: runs that needed a process of their own.
     """
-    tensors = _tensors(asked.png, spec)
-    output = scores_output(spec)
+    questions = _questions(asked.png, spec)
+    output = asked.output
 
-    def values(rows: NDArray[np.float32]) -> list[tuple[float, ...]]:
-        return [acceptance_values(output, row[None], asked.threshold) for row in rows]
+    def values(rows: Rows) -> list[tuple[float, ...]]:
+        return [acceptance_values(output, row, asked.threshold) for row in rows]
 
     with tempfile.TemporaryDirectory() as folder:
         session = artifact.open(Path(folder))
-        here = values(_rows(session.run({spec.input.name: t})[output.name] for t in tensors))
+        here = values([asking.asked(session, spec, *q, output) for q in questions])
         seen, tried = 0.0, []
-        for words, raw in (*variant_runs(artifact, Path(folder), tensors, output.name), *others):
+        for words, raw in (*variant_runs(artifact, Path(folder), questions, spec, output), *others):
             pairs = zip(here, values(raw), strict=True)
             seen = max(seen, *(largest_difference(output, one, other) for one, other in pairs))
             tried.append(words)
@@ -99,21 +103,29 @@ def answers_of_older(artifact: Runnable, spec: ModelSpec, asked: Questions, name
             before.
     """
     os.environ["ONEDNN_MAX_CPU_ISA"] = name
-    tensors = _tensors(asked.png, spec)
-    output = scores_output(spec).name
+    questions = _questions(asked.png, spec)
     with tempfile.TemporaryDirectory() as folder:
         session = artifact.open(Path(folder))
-        rows = _rows(session.run({spec.input.name: t})[output] for t in tensors)
+        rows = [asking.asked(session, spec, *q, asked.output) for q in questions]
     return f"kernels for {name}", rows
 
 
-def _tensors(png: tuple[bytes, ...], spec: ModelSpec) -> list[NDArray[np.float32]]:
-    return [prepare(decode_film(p, "acceptance.png"), spec.input) for p in png]
+def boxes_of(png: bytes, spec: ModelSpec) -> tuple[tuple[float, float, float, float], ...]:
+    """What a promptable model is asked with on the film, in its pixels; () for all others."""
+    if spec.task != "promptable-segmentation":
+        return ()
+    return usual_boxes(decode_film(png, "acceptance.png").pixels.shape)
 
 
-def _rows(found: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Outputs with a batch of one each as one array, batch first."""
-    return np.concatenate(list(found))
+def _questions(png: tuple[bytes, ...], spec: ModelSpec) -> list[Question]:
+    return [_question(p, spec) for p in png]
+
+
+def _question(png: bytes, spec: ModelSpec) -> Question:
+    film = decode_film(png, "acceptance.png")
+    boxes = boxes_of(png, spec)
+    rows = to_input(np.array(boxes), film.pixels.shape, spec.input) if boxes else None
+    return prepare(film, spec.input), rows
 
 
 def _floor(precision: Precision, here: list[tuple[float, ...]]) -> float:
@@ -122,7 +134,7 @@ def _floor(precision: Precision, here: list[tuple[float, ...]]) -> float:
 
 
 def _shortened(row: tuple[float, ...], spec: ModelSpec) -> tuple[float, ...]:
-    if spec.task != "segmentation":
+    if not draws(spec) and spec.task != "detection":
         return row
     return tuple(float(f"{value:.{_MASK_DIGITS}g}") for value in row)
 

@@ -13,16 +13,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.boxes import to_input
 from ..runtime.errors import ConversionError
 from ..runtime.images import resize, scale
 from ..runtime.manifest import Temperature, Threshold
+from ..runtime.nms import probability
 from ..runtime.phantom import Phantom, sample
 from ..runtime.spec import InputSpec, ModelSpec
+from .asking import asked
 from .label_judge import decided_scores
 from .phantom_films import phantom_pixels
+from .prompt_films import usual_boxes
 from .recipes import Export
 from .running import Runnable
-from .source import scores_output
+from .source import draws
 
 if TYPE_CHECKING:
     from ..models.training.cropping import Crop
@@ -75,13 +79,17 @@ def choose(
     """
     with tempfile.TemporaryDirectory() as name:
         session = reference.open(Path(name))
-        output = scores_output(spec)
 
         def score(pixels: Pixels) -> NDArray[np.float64]:
             tensor = scale(resize(pixels, spec.input), spec.input)
-            raw = session.run({spec.input.name: tensor})[output.name]
-            if spec.task == "segmentation":
-                return _drawn(raw[0], thresholds[0].value)
+            boxes = None
+            if spec.task == "promptable-segmentation":
+                boxes = to_input(np.array(usual_boxes(pixels.shape)), pixels.shape, spec.input)
+            raw = asked(session, spec, tensor, boxes)
+            if spec.task == "detection":
+                return probability(raw[0].max(axis=0))
+            if draws(spec):
+                return _drawn(np.concatenate(raw, axis=1), thresholds[0].value)
             scores: NDArray[np.float64] = decided_scores(spec, raw, fitted)[0]
             return scores
 
@@ -115,7 +123,7 @@ def _targets(
 ) -> tuple[Target, ...]:
     """Scores: six over [.05, .95], label by label in turn, and two beside a threshold. Masks:
     from the least to the most that is drawn."""
-    if spec.task == "segmentation":
+    if draws(spec):
         shares = [float(s[0]) for s, _ in scored]
         values = np.linspace(min(shares), max(shares), N_FILMS)
         return tuple(Target(0, float(v)) for v in values)

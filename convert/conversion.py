@@ -14,20 +14,21 @@ from ..runtime.manifest import (
     Calibration,
     Expected,
     FileEntry,
-    artifact_sha256,
 )
+from ..runtime.recorded_values import recorded_outputs
 from . import acceptance, notes
 from .explaining import Written, explanation_method
 from .guard import speed
 from .guard.calibration import refuse_films
 from .guard.making import Int8, make_int8
 from .options import Conversion, ConvertOptions, Failed, Progress
-from .parity import Comparison, refuse_disparity, usual_agreement
+from .parity import Comparison, fp32_tolerance, refuse_disparity, usual_agreement
 from .quantization_report import QuantizationReport, explained, write_reports
 from .recipes import Recipe, chosen, tool_versions
-from .running import Runnable, runnable
-from .source import Source, scores_output
+from .running import Runnable
+from .source import Source
 from .steps import Steps
+from .two_graphs import tools_of
 from .writing import build_manifest, check_writable, write_bundle
 
 
@@ -42,9 +43,10 @@ class _Part:
     int8: Int8 | None = None
 
     @property
-    def threshold(self) -> float:
-        """Of the first decided label."""
-        return self.comparison.thresholds[0].value
+    def level(self) -> float | dict[str, float]:
+        """The threshold; one a label where there are several."""
+        found = {t.label: t.value for t in self.comparison.thresholds}
+        return found if len(found) > 1 else self.comparison.thresholds[0].value
 
 
 def check_request(options: ConvertOptions) -> tuple[Recipe, ...]:
@@ -108,7 +110,7 @@ class _Work:
         made = tuple(dict.fromkeys(part.recipe.format for part in parts))
         manifest = build_manifest(
             self._source,
-            tool_versions(made),
+            tool_versions(made, tools_of(self._spec)),
             tuple(part.artifact for part in parts),
             tuple(t for part in parts for t in part.comparison.thresholds),
             record,
@@ -118,8 +120,7 @@ class _Work:
         manifest = replace(manifest, temperatures=scaled)
         files = [(f.file.path, data) for f, data in zip(record.films, png, strict=True)]
         for part in parts:
-            entries, data = part.runnable.graph.files, part.runnable.export.files
-            files += [(e.path, d) for e, (_, d) in zip(entries, data, strict=True)]
+            files += part.runnable.files
         folder = self._options.out / self._spec.name
         written = Written(manifest, files)
         picked = explanation_method(self._source, self._options, self._steps, written)
@@ -141,6 +142,7 @@ class _Work:
                 *(notes.of_training(self._source) if self._steps.films.labelled else ()),
                 *(notes.of_temperatures(manifest) if self._options.temperature else ()),
                 *notes.of_acceptance(self._spec, manifest),
+                *(n for p in parts for n in notes.of_graphs(p.artifact.id, p.comparison)),
                 *picked.note,
                 *speeds,
             ),
@@ -156,7 +158,7 @@ class _Work:
         if found is None:
             self._progress(f"{part.artifact.id}: speed", self._done, self._total)
             fp32 = self._fp32(part.recipe)
-            plain = runnable(self._spec, part.recipe, part.int8.plain)
+            plain = self._steps.ready(part.recipe, part.int8.plain)
             found = speed.measure_speed(fp32, plain, part.runnable, self._spec)
             compared = self._steps.compare(part.recipe, plain, fp32)
             record = speed.plain_record(plain, compared)
@@ -199,26 +201,29 @@ class _Work:
         self._step(f"{recipe.artifact_id}: export")
         int8 = self._int8(recipe) if recipe.precision == "int8" else None
         export = self._steps.export(recipe) if int8 is None else int8.export
-        ready = runnable(self._spec, recipe, export)
+        ready = self._steps.ready(recipe, export)
         self._step(f"{recipe.artifact_id}: compare")
         fp32 = None if recipe.precision == "fp32" else self._fp32(recipe)
         comparison = self._steps.compare(recipe, ready, fp32)
         asked = self._options.min_agreement
         least = usual_agreement(self._spec.task) if asked is None else asked
-        refuse_disparity(recipe.artifact_id, recipe.precision, comparison.parity, least)
+        tolerance = fp32_tolerance(self._spec.task)
+        found = comparison.parity
+        refuse_disparity(recipe.artifact_id, recipe.precision, found, least, tolerance)
         artifact = Artifact(
             id=recipe.artifact_id,
             format=recipe.format,
             recipe=recipe.name,
             precision=recipe.precision,
             computes=(recipe.compute,),
-            graphs=(ready.graph,),
-            sha256=artifact_sha256(ready.graph.files),
+            graphs=ready.graphs,
+            sha256=ready.sha256,
             float_layers=export.float_layers,
             calibration=self._calibration(recipe, int8),
             parity=comparison.parity,
             accuracy=comparison.accuracy,
             masks=comparison.masks,
+            boxes=comparison.boxes,
             flips=comparison.flips,
             reliability=comparison.reliability,
             guard=None if int8 is None else int8.guard,
@@ -229,7 +234,7 @@ class _Work:
     def _fp32(self, recipe: Recipe) -> Runnable:
         """What others of the format are compared with, made for that where nobody asked for it."""
         whole = Recipe(recipe.format, "fp32")
-        return runnable(self._spec, whole, self._steps.export(whole))
+        return self._steps.ready(whole, self._steps.export(whole))
 
     def _int8(self, recipe: Recipe) -> Int8:
         def say(words: str) -> None:
@@ -259,27 +264,27 @@ class _Work:
         given = []
         for part in parts:
             self._step(f"{part.artifact.id}: acceptance")
-            asked = acceptance.Questions(png, part.threshold)
-            given.append(self._steps.answers(part.recipe, part.runnable, asked))
+            for output in recorded_outputs(self._spec.task, self._spec.outputs):
+                asked = acceptance.Questions(png, part.level, output)
+                answer = self._steps.answers(part.recipe, part.runnable, asked)
+                given.append((part, output.name, answer))
         films = tuple(
             AcceptanceFilm(
                 file=FileEntry(f"acceptance/{name}", sha256_bytes(data), len(data)),
                 tensor_sha256=acceptance.tensor_sha256(data, self._spec),
+                boxes=acceptance.boxes_of(data, self._spec),
                 expected=tuple(
-                    self._expected(part, answer, i)
-                    for part, answer in zip(parts, given, strict=True)
+                    Expected(
+                        artifact=part.artifact.id,
+                        compute=part.runnable.compute,
+                        output=output_name,
+                        values=answer.values[i],
+                        tolerance=answer.tolerance,
+                    )
+                    for part, output_name, answer in given
                 ),
             )
             for i, (name, data) in enumerate(drawn.files)
         )
-        tried = tuple(dict.fromkeys(words for answer in given for words in answer.tried))
+        tried = tuple(dict.fromkeys(words for _, _, answer in given for words in answer.tried))
         return Acceptance(films, tried), png
-
-    def _expected(self, part: _Part, answer: acceptance.Answers, film: int) -> Expected:
-        return Expected(
-            artifact=part.artifact.id,
-            compute=part.runnable.compute,
-            output=scores_output(self._spec).name,
-            values=answer.values[film],
-            tolerance=answer.tolerance,
-        )

@@ -12,7 +12,17 @@ from ..runtime.spec import ModelSpec
 
 ROOT_VARIABLE = "CLINICEDGE_DATA"
 # The folders that our reference weights were trained on, by a model's name.
-USUAL = {"lungs-128": "lungmasks", "segunet-256": "btxrd256", "segunet-512": "btxrd256"}
+USUAL = {
+    "lungs-128": "lungmasks",
+    "segunet-256": "btxrd256",
+    "segunet-512": "btxrd256",
+    "yolo-nas-s-256": "btxrd256",
+    **{f"yolo-nas-{size}-640": "btxrd256" for size in "sml"},
+    "yolo-nas-s-256-lungs": "lungmasks",
+    "medsam2-256": "btxrd256",
+    "medsam2-256-lungs": "lungmasks",
+    "medsam2-mini-192-lungs": "lungmasks",
+}
 USUAL_CHEST = "kermany224"
 USUAL_TYPES = {"pneumonia-type-224": USUAL_CHEST}
 

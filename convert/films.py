@@ -23,9 +23,12 @@ class FilmSet:
     Attributes:
         pixels: uint8 (N, H, W), cropped and resized by the bundle's rules.
         truth: bool (N,) of a binary model, bool (N, K) of K findings, uint8 (N, H, W) masks of
-            0, 127 (in doubt) and 255; None where the films show no patients.
+            0, 127 (in doubt) and 255, float32 (N, 100, 5) boxes (label's number, -1 for none, and
+            x0 y0 x1 y1 in the network's pixels); None where the films show no patients.
         patients: N patient keys.
         left_out: films on which no lungs were found; the device gives them no score.
+        boxes: of a promptable model what each film is asked with, float32 (B, 4) in the network's
+            pixels; () for all others.
     """
 
     data: str
@@ -35,6 +38,7 @@ class FilmSet:
     patients: tuple[str, ...]
     input: InputSpec
     left_out: int = 0
+    boxes: tuple[NDArray[np.float32], ...] = ()
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -55,6 +59,8 @@ class FilmSet:
         digest.update("\n".join(self.patients).encode("utf-8"))
         if self.truth is not None:
             digest.update(np.ascontiguousarray(self.truth).tobytes())
+        for rows in self.boxes:
+            digest.update(rows.tobytes())
         return digest.hexdigest()
 
 

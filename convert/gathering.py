@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..profiles.boxes import BoxDataset, BoxFilm, boxes_on, read_box_dataset
 from ..profiles.datasets import DataFilm, Dataset, read_dataset, read_findings_dataset
 from ..profiles.film_identity import film_hashes
 from ..profiles.masks import MaskDataset, MaskFilm, read_mask, read_mask_dataset
+from ..runtime.boxes import MAX_BOXES, to_input
 from ..runtime.errors import DataError
 from ..runtime.figures import Part
 from ..runtime.film import Film
@@ -21,13 +23,14 @@ from ..runtime.spec import InputSpec, ModelSpec
 from .films import ConversionFilms, FilmSet
 from .hygiene import films_twice, refuse_overlaps, refuse_trained, with_films
 from .phantom_films import phantom_films
+from .source import draws
 
 if TYPE_CHECKING:
     from ..models.training.cropping import Crop
 
 CALIBRATION_SEED = "calibration-v1"
 PARTS: tuple[Part, ...] = ("train", "select", "guard")
-AnyDataset = Dataset | MaskDataset
+AnyDataset = Dataset | MaskDataset | BoxDataset
 
 
 class AnyFilm(Protocol):
@@ -87,9 +90,11 @@ def gather(spec: ModelSpec, wanted: Wanted) -> ConversionFilms:
 
 
 def _open(spec: ModelSpec, data: Path) -> AnyDataset:
-    if spec.task == "segmentation":
+    if draws(spec):
         return read_mask_dataset(data)
     labels = spec.output("logits").labels
+    if spec.task == "detection":
+        return read_box_dataset(data, labels)
     return (read_findings_dataset if spec.task == "findings" else read_dataset)(data, labels)
 
 
@@ -133,9 +138,11 @@ def _read(spec: ModelSpec, name: tuple[str, Part], films: Sequence[Any], wanted:
 
 def _truth(spec: ModelSpec) -> Callable[[Any], NDArray[Any]]:
     """What is known of one film, by the model's task."""
-    if spec.task == "segmentation":
+    if draws(spec):
         return _Masks(spec.input)
     output = spec.output("logits")
+    if spec.task == "detection":
+        return _Boxes(spec.input, output.labels)
     if spec.task == "findings":
         return lambda film: np.array([label in film.findings for label in output.labels])
     positive = output.positive_label or output.labels[-1]
@@ -150,8 +157,27 @@ class _Masks:
         return read_mask(film, self.input)
 
 
+@dataclass(frozen=True)
+class _Boxes:
+    input: InputSpec
+    labels: tuple[str, ...]
+
+    def __call__(self, film: BoxFilm) -> NDArray[np.float32]:
+        """(MAX_BOXES, 5): the label's number, -1 for none, and the box in the network's pixels."""
+        if film.size is None:
+            size = read_film(film.path, self.input.dicom.voi).pixels.shape
+        else:
+            size = (film.size[1], film.size[0])
+        rows = boxes_on(film, size, self.labels)[:MAX_BOXES]
+        found = np.zeros((MAX_BOXES, 5), np.float32)
+        found[:, 0] = -1.0
+        found[: len(rows), 0] = rows[:, 0]
+        found[: len(rows), 1:] = to_input(rows[:, 1:], size, self.input)
+        return found
+
+
 def _refuse_too_few(
-    spec: ModelSpec, name: str, part: Part, films: Sequence[DataFilm | MaskFilm]
+    spec: ModelSpec, name: str, part: Part, films: Sequence[DataFilm | MaskFilm | BoxFilm]
 ) -> None:
     """A part without one of a binary model's labels, or without any film, decides nothing."""
     found = {f.label for f in films}

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Protocol
 
+from .box_judge import BoxJudge
 from .films import ConversionFilms
 from .label_judge import LabelJudge
 from .mask_judge import MaskJudge
 from .parity import Comparison
+from .prompt_judge import PromptJudge
 from .running import Runnable
 from .source import Source
 
@@ -32,4 +34,8 @@ def judge_for(
     """
     if source.spec.task == "segmentation":
         return MaskJudge(source, films, scratch)
+    if source.spec.task == "promptable-segmentation":
+        return PromptJudge(source, films)
+    if source.spec.task == "detection":
+        return BoxJudge(source, films, scratch)
     return LabelJudge(source, films, temperature)

@@ -8,7 +8,8 @@ from .acceptance_films import NEAR
 from .films import PHANTOMS, ConversionFilms
 from .guard.speed import MachineSpeed
 from .label_judge import decided_labels, decided_scores
-from .source import Source
+from .parity import Comparison
+from .source import Source, draws
 
 # Reached by the acceptance films' scores, or a note says so.
 WANTED = (0.1, 0.9)
@@ -51,8 +52,10 @@ def of_training(source: Source) -> tuple[str, ...]:
 
 def of_temperatures(manifest: Manifest) -> tuple[str, ...]:
     """Artifacts without a temperature where one was asked for."""
-    if manifest.task == "segmentation":
+    if manifest.task.endswith("segmentation"):
         return ("masks have no temperature: their scores were not scaled.",)
+    if manifest.task == "detection":
+        return ("boxes have no temperature: their scores were not scaled.",)
     fixed = {(t.artifact, t.label) for t in manifest.temperatures}
     without = [t for t in manifest.thresholds if (t.artifact, t.label) not in fixed]
     if not without:
@@ -80,10 +83,21 @@ def of_speed(artifact: Artifact, speed: MachineSpeed) -> str:
     )
 
 
+def of_graphs(artifact: str, comparison: Comparison) -> tuple[str, ...]:
+    """How far each graph of several is from the source alone."""
+    told = [f"{g.name} ({g.precision}) {g.difference:.2g}" for g in comparison.graphs]
+    if not told:
+        return ()
+    return (
+        f"{artifact}: alone, each on the source's own inputs, the graphs differ from it by "
+        f"{', '.join(told)} (encoder: share of a map's largest value; decoder: logits).",
+    )
+
+
 def of_acceptance(spec: ModelSpec, manifest: Manifest) -> tuple[str, ...]:
     """What the acceptance films do not reach: scores far apart, scores near a threshold."""
     record, first = manifest.acceptance, manifest.artifacts[0].id
-    if record is None or spec.task == "segmentation":
+    if record is None or draws(spec):
         return ()
     values = [e.values for f in record.films for e in f.expected if e.artifact == first]
     fitted = tuple(t for t in manifest.temperatures if t.artifact == first)

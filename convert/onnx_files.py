@@ -11,7 +11,7 @@ from ..runtime.errors import ConversionError
 from ..runtime.manifest import FloatLayer, TensorBinding
 from ..runtime.spec import ModelSpec
 from .recipes import Export
-from .source import OnnxFile, export_form, tensor_specs
+from .source import Border, OnnxFile, export_form, tensor_specs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,23 +25,28 @@ def export(network: "nn.Module | OnnxFile", spec: ModelSpec) -> Export:
 
     A network that came as ONNX stays as it came.
     """
+    border = Border(*tensor_specs(spec))
     if isinstance(network, OnnxFile):
-        return Export(((FILE, plain(parse(network.data))),), _binding(spec))
+        return Export(((FILE, plain(parse(network.data))),), _binding(border))
+    return export_module(export_form(network, spec), border)
+
+
+def export_module(module: "nn.Module", border: Border) -> Export:
+    """FP32 of a graph with any number of inputs."""
     import torch
 
-    film = torch.zeros(1, *spec.input.shape)
     program = torch.onnx.export(
-        export_form(network, spec),
-        (film,),
+        module,
+        tuple(torch.zeros(t.shape) for t in border.inputs),
         dynamo=True,
         opset_version=OPSET,
-        input_names=[spec.input.name],
-        output_names=[o.name for o in spec.outputs],
+        input_names=[t.name for t in border.inputs],
+        output_names=[t.name for t in border.outputs],
         verbose=False,
     )
     if program is None:
-        raise ConversionError(f"'{spec.name}': torch gave no ONNX program.")
-    return Export(((FILE, plain(program.model_proto)),), _binding(spec))
+        raise ConversionError(f"{type(module).__name__}: torch gave no ONNX program.")
+    return Export(((FILE, plain(program.model_proto)),), _binding(border))
 
 
 def to_fp16(fp32: Export) -> Export:
@@ -70,11 +75,10 @@ def to_fp16(fp32: Export) -> Export:
     return Export(((FILE, plain(model)),), fp32.binding, tuple(kept))
 
 
-def _binding(spec: ModelSpec) -> tuple[TensorBinding, ...]:
-    inputs, outputs = tensor_specs(spec)
+def _binding(border: Border) -> tuple[TensorBinding, ...]:
     return tuple(
         TensorBinding(t.name, t.name, tuple(range(len(t.shape))), "float32", None, None)
-        for t in (*inputs, *outputs)
+        for t in (*border.inputs, *border.outputs)
     )
 
 

@@ -83,11 +83,41 @@ def float_operations(model: Any, spec: ModelSpec) -> list[str]:
         return _after(model, pooled)
     if spec.task == "segmentation":
         return _last_convolution(model, scores_output(spec).name)
+    if spec.task == "promptable-segmentation":
+        return _attention(model)
+    if spec.task == "detection":
+        return _back_to_convolutions(model)
     linear = [op for op in model.get_ordered_ops() if op.get_type_name() == "MatMul"]
     sizes = [max(_constant_size(op, port) for port in (0, 1)) for op in linear]
     constants = (op for op in model.get_ops() if op.get_type_name() == "Constant")
     total = sum(int(np.prod(op.get_output_shape(0))) for op in constants)
     return [linear[i].get_friendly_name() for i in trailing(sizes, total)]
+
+
+def _attention(model: Any) -> list[str]:
+    """Softmax and products of two activations; what depends on no film is folded already."""
+    names = []
+    for op in model.get_ordered_ops():
+        kind = op.get_type_name()
+        given = [op.input_value(i).get_node().get_type_name() for i in range(op.get_input_size())]
+        product = kind == "MatMul" and "Constant" not in given
+        if product or kind.lower() == "softmax":
+            names.append(op.get_friendly_name())
+    return names
+
+
+def _back_to_convolutions(model: Any) -> list[str]:
+    """Everything between the outputs and the convolutions before them, these too, as they run."""
+    waiting, found = [result.input_value(0).get_node() for result in model.get_results()], set()
+    while waiting:
+        node = waiting.pop()
+        if node.get_friendly_name() in found or node.get_type_name() in ("Constant", "Parameter"):
+            continue
+        found.add(node.get_friendly_name())
+        if node.get_type_name() != "Convolution":
+            waiting.extend(node.input_value(i).get_node() for i in range(node.get_input_size()))
+    names = (op.get_friendly_name() for op in model.get_ordered_ops())
+    return [name for name in names if name in found]
 
 
 def _constant_size(operation: Any, port: int) -> int:

@@ -96,7 +96,7 @@ def explained(
     key = steps.key("explain", recipe, artifact, films.sha256, SCHEMA, FILMS)
 
     def work() -> QuantizationReport:
-        return explain(steps.spec, artifact, (steps.export(start), int8), films)
+        return explain(steps.network.spec, artifact, (steps.export(start), int8), films)
 
     return steps.cache.record(f"explain {recipe.artifact_id}", key, QuantizationReport, work)
 

@@ -133,13 +133,16 @@ def defaults_of(made: Iterable[Recipe]) -> dict[str, str]:
     return {p: found[p] for p in PRECISIONS if p in found}
 
 
-def tool_versions(formats: tuple[Format, ...]) -> dict[str, str]:
+def tool_versions(formats: tuple[Format, ...], others: tuple[str, ...] = ()) -> dict[str, str]:
     """Versions of the packages that the formats' files are made with, sorted by name.
+
+    Args:
+        others: packages that the network itself is built with.
 
     Raises:
         ConversionError: one is not installed.
     """
-    names = {"clinicedge", "numpy", "pillow", *(t for f in formats for t in TOOLS[f])}
+    names = {"clinicedge", "numpy", "pillow", *others, *(t for f in formats for t in TOOLS[f])}
     found = {}
     for name in sorted(names):
         try:

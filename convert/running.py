@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from ..runtime.engines import engine_for, require
 from ..runtime.figures import Compute
 from ..runtime.files import sha256_bytes
-from ..runtime.manifest import FileEntry, Format, Graph
+from ..runtime.graphs import TwoGraphs
+from ..runtime.manifest import FileEntry, Format, Graph, artifact_sha256
 from ..runtime.session import Session, SessionOptions
 from ..runtime.spec import ModelSpec
 from .films import FilmSet
-from .recipes import Export, Recipe
+from .recipes import COMPUTE, Export, Recipe
 from .source import Outputs, features_name, tensor_specs
 
 GRAPH = "main"
@@ -22,23 +23,65 @@ GRAPH = "main"
 
 @dataclass(frozen=True)
 class Runnable:
-    """An export with the record that the manifest will hold of it."""
+    """An export with the record that the manifest will hold of it.
+
+    `decoder`: the second graph of a promptable model, whose first is the encoder.
+    """
 
     artifact_id: str
     format: Format
     compute: Compute
     graph: Graph
     export: Export
+    decoder: "Part | None" = None
+
+    @property
+    def graphs(self) -> tuple[Graph, ...]:
+        """As the manifest lists them."""
+        return (self.graph,) if self.decoder is None else (self.graph, self.decoder.graph)
+
+    @property
+    def identity(self) -> Graph | tuple[Graph, ...]:
+        """What a step's key holds of it."""
+        return self.graph if self.decoder is None else self.graphs
+
+    @property
+    def sha256(self) -> str:
+        """The artifact's hash."""
+        return artifact_sha256([entry for graph in self.graphs for entry in graph.files])
+
+    @property
+    def files(self) -> list[tuple[str, bytes]]:
+        """Every file's path in the bundle, and its bytes."""
+        exports = [self.export, *([self.decoder.export] if self.decoder else [])]
+        return [
+            (entry.path, data)
+            for graph, export in zip(self.graphs, exports, strict=True)
+            for entry, (_, data) in zip(graph.files, export.files, strict=True)
+        ]
 
     def open(self, folder: Path, threads: int = 1) -> Session:
         """Write the files into `folder` and open them as a device does."""
-        for entry, (_, data) in zip(self.graph.files, self.export.files, strict=True):
-            path = folder / entry.path
+        for place, data in self.files:
+            path = folder / place
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        paths = tuple(folder / entry.path for entry in self.graph.files)
+        sessions = [self._open(graph, folder, threads) for graph in self.graphs]
+        return sessions[0] if self.decoder is None else TwoGraphs(*sessions)
+
+    def _open(self, graph: Graph, folder: Path, threads: int) -> Session:
+        paths = tuple(folder / entry.path for entry in graph.files)
+        compute = self.compute if graph.precision == self.graph.precision else COMPUTE["fp32"]
         engine = require(engine_for(self.format))
-        return engine.open(paths, self.graph, SessionOptions(self.compute, threads=threads))
+        return engine.open(paths, graph, SessionOptions(compute, threads=threads))
+
+
+@dataclass(frozen=True)
+class Part:
+    """A graph beside the first, with its files."""
+
+    graph: Graph
+    export: Export
 
 
 @dataclass(frozen=True, eq=False)

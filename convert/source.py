@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..runtime.errors import ConversionError
 from ..runtime.manifest import DataHygiene, LinearHead, TensorSpec
-from ..runtime.spec import ModelSpec, OutputSpec
+from ..runtime.spec import DetectionRules, ModelSpec, OutputSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -69,9 +69,38 @@ class Source:
         return self.weights_sha256, self.code_sha256
 
 
+@dataclass(frozen=True)
+class Border:
+    """What goes into a graph and comes out, in order; batch axis included."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
 def scores_output(spec: ModelSpec) -> OutputSpec:
     """The output that decides: a mask's, or the one of the scores."""
-    return spec.output("mask" if spec.task == "segmentation" else "logits")
+    return spec.output("mask" if draws(spec) else "logits")
+
+
+def boxes_output(spec: ModelSpec) -> OutputSpec:
+    """Where a detector's boxes are."""
+    return spec.output("boxes")
+
+
+def box_rules(spec: ModelSpec) -> DetectionRules:
+    """How a detector's raw boxes become answers.
+
+    Raises:
+        ConversionError: its spec does not say.
+    """
+    if spec.detection is None:
+        raise ConversionError(f"'{spec.name}' is a detector; its spec has no rules of detection.")
+    return spec.detection
+
+
+def draws(spec: ModelSpec) -> bool:
+    """Whether it answers with masks, of a film or of what lies in boxes."""
+    return spec.task in ("segmentation", "promptable-segmentation")
 
 
 def tensor_specs(spec: ModelSpec) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
@@ -95,6 +124,9 @@ def export_form(module: "nn.Module", spec: ModelSpec) -> "nn.Module":
     """The network in evaluation mode, giving the outputs of `spec` in their order."""
     from torch import nn
 
+    if spec.task == "detection" and hasattr(module, "deployed"):
+        fused: nn.Module = module.deployed(spec.input.height, spec.input.width)  # type: ignore[operator]
+        return fused.eval()
     names = [o.name for o in spec.outputs]
     features = features_name(spec)
     if features not in names:

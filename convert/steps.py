@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..runtime.errors import ConversionError
 from ..runtime.files import sha256_bytes
 from ..runtime.spec import ModelSpec
-from . import acceptance, acceptance_films
+from . import acceptance, acceptance_films, two_graphs
 from .cache import WorkCache, key_of
 from .data_choice import fitting
 from .exporting import make
@@ -17,9 +17,10 @@ from .isolated import call
 from .judging import Judge, judge_for
 from .options import ConvertOptions
 from .parity import Comparison
+from .prompt_films import prompted
 from .recipes import REVISION, Export, Recipe, tool_versions
-from .running import Runnable
-from .source import Source
+from .running import Runnable, runnable
+from .source import Source, draws
 
 if TYPE_CHECKING:
     from ..models.training.cropping import Crop
@@ -43,7 +44,8 @@ class Steps:
         options, trained = self._options, self._source.hygiene
         data = options.data or fitting(self._spec, trained, options.folders)
         wanted = Wanted(data, options.calibration_films, trained, self._cropped)
-        return gather(self._spec, wanted)
+        films = gather(self._spec, wanted)
+        return prompted(films) if two_graphs.is_prompted(self._spec) else films
 
     @cached_property
     def _cropped(self) -> "Crop | None":
@@ -62,9 +64,16 @@ class Steps:
         """Of the source."""
         return self._spec
 
+    @cached_property
+    def network(self) -> Source:
+        """What is exported and quantized: the source, of a promptable model its encoder."""
+        if two_graphs.is_prompted(self._spec):
+            return two_graphs.encoder_of(self._source)
+        return self._source
+
     def key(self, step: str, recipe: Recipe, *parts: object) -> str:
         """Of a step, by all that it is made of."""
-        tools = tool_versions((recipe.format,))
+        tools = tool_versions((recipe.format,), two_graphs.tools_of(self._spec))
         return key_of(step, REVISION, recipe, tools, self._spec, self._source.code_sha256, *parts)
 
     def export(self, recipe: Recipe) -> Export:
@@ -86,15 +95,30 @@ class Steps:
     def _export(self, recipe: Recipe) -> Export:
         key = self.key("export", recipe, self._source.weights_sha256, None)
         step = f"export {recipe.artifact_id}"
-        return self.cache.export(step, key, lambda: make(recipe, self._source, self.export))
+        return self.cache.export(step, key, lambda: make(recipe, self.network, self.export))
+
+    def ready(self, recipe: Recipe, export: Export) -> Runnable:
+        """An export as the manifest will hold it; an encoder gets its decoder beside it."""
+        made = runnable(self.network.spec, recipe, export)
+        if not two_graphs.is_prompted(self._spec):
+            return made
+        decoder = self._decoder(two_graphs.decoder_recipe(recipe))
+        return two_graphs.with_decoder(made, decoder, two_graphs.decoder_of(self._source).border)
+
+    def _decoder(self, recipe: Recipe) -> Export:
+        key = self.key("export decoder", recipe, self._source.weights_sha256)
+        step = f"export {recipe.artifact_id} decoder"
+        return self.cache.export(
+            step, key, lambda: two_graphs.make_decoder(recipe, self._source, self._decoder)
+        )
 
     def compare(self, recipe: Recipe, ready: Runnable, fp32: Runnable | None = None) -> Comparison:
         """Thresholds on select, parity, accuracy and what `fp32` decides otherwise on guard."""
         key = self.key(
             "decisions",
             recipe,
-            ready.graph,
-            None if fp32 is None else fp32.graph,
+            ready.identity,
+            None if fp32 is None else fp32.identity,
             self._options.temperature,
             self._source.weights_sha256,
             dict(self._source.thresholds),
@@ -109,7 +133,7 @@ class Steps:
         values = [t.value for t in thresholds]
         scaling = [t.value for t in fitted]
         key = self.key(
-            "films", recipe, ready.graph, values if len(values) > 1 else values[0], *scaling
+            "films", recipe, ready.identity, values if len(values) > 1 else values[0], *scaling
         )
 
         def work() -> Export:
@@ -131,7 +155,9 @@ class Steps:
             return call(acceptance.answers, ready, self._spec, asked, others)
 
         png = [sha256_bytes(p) for p in asked.png]
-        mask = [asked.threshold] if self._spec.task == "segmentation" else []
-        key = self.key("answers", recipe, ready.graph, png, *mask)
+        mask: list[object] = [asked.threshold] if draws(self._spec) else []
+        if self._spec.task == "detection":
+            mask = [asked.threshold, asked.output.name]
+        key = self.key("answers", recipe, ready.identity, png, *mask)
         step = f"acceptance {recipe.artifact_id}"
         return self.cache.record(step, key, acceptance.Answers, work)

@@ -13,29 +13,47 @@ from numpy.typing import NDArray
 
 from ..runtime.engines.border import from_native, to_native
 from ..runtime.manifest import TensorBinding
+from ..runtime.spec import ModelSpec, OutputSpec
+from .asking import asked
 from .running import Runnable
 
 Tensors = list[NDArray[np.float32]]
-Run = tuple[str, NDArray[np.float32]]
+# A film's tensor, and boxes (B, 4) where it is asked with some.
+Question = tuple[NDArray[np.float32], NDArray[np.float32] | None]
+# The answering output of each film, float32 (1, ...) or (B, ...).
+Rows = list[NDArray[np.float32]]
+Run = tuple[str, Rows]
 
 
-def variant_runs(artifact: Runnable, folder: Path, tensors: Tensors, output: str) -> Iterator[Run]:
-    """(what was changed, logits float32 (N, K)) for every variant of the artifact's engine.
+def variant_runs(
+    artifact: Runnable,
+    folder: Path,
+    questions: list[Question],
+    spec: ModelSpec,
+    output: OutputSpec,
+) -> Iterator[Run]:
+    """(what was changed, answers) for every variant of the artifact's engine.
+
+    Of two graphs only the number of threads is changed.
 
     Args:
         folder: where the artifact's files lie, as `Runnable.open` left them.
+        output: what is answered.
     """
-    name = artifact.graph.inputs[0].name
     session = artifact.open(folder, threads=2)
-    yield "2 threads", np.stack([session.run({name: t})[output][0] for t in tensors])
+    yield "2 threads", [asked(session, spec, *q, output) for q in questions]
+    if artifact.decoder is not None:
+        return
+    name = spec.input.name
+    tensors = [tensor for tensor, _ in questions]
     path = folder / artifact.graph.files[0].path
     bound = {b.name: b for b in artifact.graph.binding}
     if artifact.format == "onnx":
-        yield from _onnx(path, tensors, bound[name], bound[output])
+        yield from _onnx(path, tensors, bound[name], bound[output.name])
     elif artifact.format == "tflite":
-        yield from _tflite(path, tensors, bound[name], bound[output])
+        yield from _tflite(path, tensors, bound[name], bound[output.name])
     else:
-        yield from _openvino(path, tensors, bound[name], bound[output])
+        yield from _openvino(path, tensors, bound[name], bound[output.name])
 
 
 def _onnx(path: Path, tensors: Tensors, into: TensorBinding, out: TensorBinding) -> Iterator[Run]:
@@ -51,7 +69,7 @@ def _onnx(path: Path, tensors: Tensors, into: TensorBinding, out: TensorBinding)
         settings.intra_op_num_threads = 1
         session = ort.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
         found = [session.run([out.native], {into.native: to_native(t, into)})[0] for t in tensors]
-        yield words, np.stack([from_native(np.asarray(f), out)[0] for f in found])
+        yield words, [from_native(np.asarray(f), out) for f in found]
 
 
 def _tflite(path: Path, tensors: Tensors, into: TensorBinding, out: TensorBinding) -> Iterator[Run]:
@@ -77,8 +95,8 @@ def _tflite(path: Path, tensors: Tensors, into: TensorBinding, out: TensorBindin
         for tensor in tensors:
             interpreter.set_tensor(index[into.native], to_native(tensor, into))
             interpreter.invoke()
-            rows.append(from_native(interpreter.get_tensor(index[out.native]), out)[0])
-        yield words, np.stack(rows)
+            rows.append(from_native(interpreter.get_tensor(index[out.native]), out))
+        yield words, rows
 
 
 def _openvino(
@@ -93,4 +111,4 @@ def _openvino(
         compiled = core.compile_model(model, "CPU", settings | {"PERFORMANCE_HINT": hint})
         port = compiled.output(out.native)
         found = [compiled({into.native: to_native(t, into)})[port] for t in tensors]
-        yield words, np.stack([from_native(np.asarray(f), out)[0] for f in found])
+        yield words, [from_native(np.asarray(f), out) for f in found]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from ...runtime.errors import NoNumbersError
 from ...runtime.spec import ModelSpec
+from ..asking import asked, with_boxes
 from ..films import FilmSet
 from ..isolated import call
 from ..parity import Comparison
 from ..recipes import Export, Recipe
-from ..running import Runnable, runnable
-from ..source import scores_output
+from ..running import Runnable
 from .budget import Losses
 from .driver import Driver, Layer, Quantization, Snr, driver_for, few_films
 
@@ -47,6 +47,8 @@ class FormatBench:
         """`recipe`: under whose name what is made is compared."""
         self._steps, self._recipe = steps, recipe
         self._spec: ModelSpec = steps.spec
+        # What the driver sees: of a promptable model the encoder alone.
+        self._network: ModelSpec = steps.network.spec
         self.driver: Driver = driver_for(recipe.format)
 
     @property
@@ -67,7 +69,7 @@ class FormatBench:
         key = self._key("layers", start)
 
         def work() -> _Layers:
-            return _Layers(call(self.driver.layers, start, self._spec))
+            return _Layers(call(self.driver.layers, start, self._network))
 
         return self._steps.cache.record(self._step("layers"), key, _Layers, work).layers
 
@@ -87,7 +89,7 @@ class FormatBench:
         return self._steps.cache.export(
             self._step(f"draft of {words}" if draft else words),
             key,
-            lambda: call(make, start, self._spec, films, settings),
+            lambda: call(make, start, self._network, films, settings),
         )
 
     def scores_db(self, made: Export) -> float:
@@ -108,7 +110,7 @@ class FormatBench:
         key = self._key("noise", start, made, films.sha256)
 
         def work() -> _Noise:
-            found = call(self.driver.noise, start, made, self._spec, films)
+            found = call(self.driver.noise, start, made, self._network, films)
             return _Noise({name: round(db, 2) for name, db in found.items()})
 
         return self._steps.cache.record(self._step("noise of layers"), key, _Noise, work).db
@@ -135,10 +137,10 @@ class FormatBench:
     @property
     def _fp32(self) -> Runnable:
         recipe = Recipe(self._recipe.format, "fp32")
-        return runnable(self._spec, recipe, self._steps.export(recipe))
+        return self._steps.ready(recipe, self._steps.export(recipe))
 
     def _ready(self, made: Export) -> Runnable:
-        return runnable(self._spec, self._recipe, made)
+        return self._steps.ready(self._recipe, made)
 
     def _key(self, step: str, *parts: object) -> str:
         """By what goes in; recipes of one format share their steps."""
@@ -158,11 +160,10 @@ def _identity(export: Export) -> list[str]:
 
 def scores_noise(fp32: Runnable, int8: Runnable, spec: ModelSpec, films: FilmSet) -> float:
     """SNR in dB of INT8's raw scores as a device computes them; in a child process."""
-    name = scores_output(spec).name
     total = Snr()
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
         exact, found = fp32.open(Path(one)), int8.open(Path(other))
-        for tensor in films.tensors():
-            given = {spec.input.name: tensor}
-            total = total.add(exact.run(given)[name], found.run(given)[name])
+        for tensor, boxes in with_boxes(films):
+            one_answer, other_answer = (asked(s, spec, tensor, boxes) for s in (exact, found))
+            total = total.add(one_answer, other_answer)
     return total.db

@@ -166,4 +166,5 @@ def few_films(films: FilmSet, count: int) -> FilmSet:
     chosen = np.linspace(0, len(films) - 1, count).round().astype(int)
     truth = None if films.truth is None else films.truth[chosen]
     patients = tuple(films.patients[i] for i in chosen)
-    return replace(films, pixels=films.pixels[chosen], truth=truth, patients=patients)
+    boxes = tuple(films.boxes[i] for i in chosen) if films.boxes else ()
+    return replace(films, pixels=films.pixels[chosen], truth=truth, patients=patients, boxes=boxes)

@@ -115,6 +115,10 @@ def tail_nodes(model: Any, spec: ModelSpec) -> list[str]:
         return _after(model, pooled)
     if spec.task == "segmentation":
         return _last_convolution(model, scores_output(spec).name)
+    if spec.task == "promptable-segmentation":
+        return _attention(model)
+    if spec.task == "detection":
+        return _back_to_convolutions(model)
     sizes = {t.name: _size(t.dims) for t in model.graph.initializer}
     linear = [n for n in model.graph.node if n.op_type in ("Gemm", "MatMul")]
     weights = [max((sizes.get(i, 0) for i in n.input), default=0) for n in linear]
@@ -132,6 +136,21 @@ def _after(model: Any, features: str) -> list[str]:
     return names
 
 
+def _attention(model: Any) -> list[str]:
+    """Softmax and products of two activations, and whatever depends on no film."""
+    fixed = {t.name for t in model.graph.initializer} | {""}
+    names = []
+    for node in model.graph.node:
+        if all(name in fixed for name in node.input):
+            fixed.update(node.output)
+            names.append(node.name)
+        elif node.op_type == "Softmax" or (
+            node.op_type == "MatMul" and not any(name in fixed for name in node.input)
+        ):
+            names.append(node.name)
+    return names
+
+
 def _last_convolution(model: Any, output: str) -> list[str]:
     """The convolution that gives the mask, and what only passes its values on."""
     made_by = {name: node for node in model.graph.node for name in node.output}
@@ -143,6 +162,20 @@ def _last_convolution(model: Any, output: str) -> list[str]:
             break
         output = node.input[0]
     return names
+
+
+def _back_to_convolutions(model: Any) -> list[str]:
+    """Everything between the outputs and the convolutions before them, these too, as they run."""
+    made_by = {name: node for node in model.graph.node for name in node.output}
+    waiting, found = [output.name for output in model.graph.output], set()
+    while waiting:
+        node = made_by.get(waiting.pop())
+        if node is None or node.name in found:
+            continue
+        found.add(node.name)
+        if node.op_type != "Conv":
+            waiting.extend(node.input)
+    return [node.name for node in model.graph.node if node.name in found]
 
 
 def _sources(node: Any, made_by: Mapping[str, Any], layers: set[str]) -> Iterator[str]:
