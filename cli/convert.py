@@ -25,6 +25,12 @@ COLUMNS = (
 )
 LABEL_COLUMNS = (">sensitivity %", ">specificity %", ">AUC")
 MASK_COLUMNS = (">Dice", ">IoU", ">false alarms %")
+BOX_COLUMNS = (">AP50", ">recall %", ">precision %")
+_COLUMNS_OF = {
+    "segmentation": MASK_COLUMNS,
+    "promptable-segmentation": MASK_COLUMNS,
+    "detection": BOX_COLUMNS,
+}
 LAYER_COLUMNS = ("layer", "operation", ">SNR dB", ">noise added %", ">multiply-adds %", "now in")
 WORST_LAYERS = 8
 EMPTY_CELLS = 1
@@ -271,12 +277,11 @@ def _print(done: "Conversion", tables: "list[Proof]") -> None:
     from .printing import print_table
 
     for table in tables:
-        masks = table.task == "segmentation"
         print_table(
             f"{table.model} {table.version} against its source model, {table.rows[0].n_films} "
             f"films of {table.data}, part {table.part}",
-            (*COLUMNS, *(MASK_COLUMNS if masks else LABEL_COLUMNS)),
-            [_cells(row, masks) for row in table.rows],
+            (*COLUMNS, *_COLUMNS_OF.get(table.task, LABEL_COLUMNS)),
+            [_cells(row, table.task) for row in table.rows],
         )
     for model in done.models:
         title = f"{model.manifest.name}: against FP32 of the same format, part guard"
@@ -318,8 +323,12 @@ def _print_losses(model: "Conversion") -> None:
         print(f"all layers: {model.folder / 'report' / 'quantization.html'}")
 
 
-def _cells(row: "ProofRow", masks: bool) -> tuple[str, ...]:
-    if masks:
+def _cells(row: "ProofRow", task: str) -> tuple[str, ...]:
+    if task == "detection":
+        boxes = row.boxes
+        seen = (boxes.ap50, boxes.recall, boxes.precision) if boxes else (None, None, None)
+        last = (_area(seen[0]), _percent(seen[1]), _percent(seen[2]))
+    elif task in _COLUMNS_OF:
         found = row.masks
         figures = (found.dice, found.iou, found.false_alarms) if found else (None, None, None)
         last = (_area(figures[0]), _area(figures[1]), _percent(figures[2]))

@@ -59,14 +59,15 @@ class Proof:
 def proof(manifest: Manifest) -> Proof:
     """Read the table out of a manifest that convert made."""
     first = manifest.artifacts[0]
-    parts = [*(a.part for a in first.accuracy), *(m.part for m in (*first.masks, *first.boxes))]
+    rows: tuple[Accuracy | MaskAccuracy | BoxAccuracy, ...]
+    rows = (*first.accuracy, *first.masks, *first.boxes)
     return Proof(
         model=manifest.name,
         version=manifest.version,
         task=manifest.task,
         weights_sha256=manifest.provenance.weights_sha256 if manifest.provenance else "",
         data=first.parity.data,
-        part=parts[0] if parts else "none",
+        part=rows[0].part if rows else "none",
         rows=tuple(row for artifact in manifest.artifacts for row in _rows(manifest, artifact)),
     )
 

@@ -54,7 +54,7 @@ def no_search() -> Iterator[None]:
     known = zoo.spec
 
     def wide(name: str) -> ModelSpec:
-        return replace(known(name), budget=Budget(points=100.0, auc=1.0, dice=1.0))
+        return replace(known(name), budget=Budget(points=100.0, auc=1.0, dice=1.0, ap50=1.0))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FormatBench, "methods", property(lambda bench: bench.driver.METHODS[:1]))
