@@ -172,9 +172,9 @@ class LabelJudge:
 
 
 def decided_labels(spec: ModelSpec) -> tuple[str, ...]:
-    """The labels that have a threshold: the positive one of two, or every finding."""
+    """The labels that have a threshold: the positive one of two, or every finding or class."""
     output = spec.output("logits")
-    if spec.task == "findings":
+    if spec.task in ("findings", "detection"):
         return output.labels
     return (output.positive_label or output.labels[-1],)
 

@@ -9,7 +9,7 @@ from .films import PHANTOMS, ConversionFilms
 from .guard.speed import MachineSpeed
 from .label_judge import decided_labels, decided_scores
 from .parity import Comparison
-from .source import Source, draws
+from .source import Source, draws, scores_output
 
 # Reached by the acceptance films' scores, or a note says so.
 WANTED = (0.1, 0.9)
@@ -99,7 +99,12 @@ def of_acceptance(spec: ModelSpec, manifest: Manifest) -> tuple[str, ...]:
     record, first = manifest.acceptance, manifest.artifacts[0].id
     if record is None or draws(spec):
         return ()
-    values = [e.values for f in record.films for e in f.expected if e.artifact == first]
+    name, count = scores_output(spec).name, len(scores_output(spec).labels)
+    expected = [e for f in record.films for e in f.expected]
+    values = [e.values for e in expected if (e.artifact, e.output) == (first, name)]
+    if spec.task == "detection":
+        # Each label's best box stands for the film.
+        values = [row[-2 * count : -count] for row in values]
     fitted = tuple(t for t in manifest.temperatures if t.artifact == first)
     scores = decided_scores(spec, np.array(values, np.float32), fitted)
     thresholds = {t.label: t.value for t in manifest.thresholds if t.artifact == first}
