@@ -79,6 +79,10 @@ def _figures(artifact: Artifact) -> Iterator[Measured]:
         yield Measured("IoU", "", where, mask.iou)
         if mask.false_alarms is not None:
             yield Measured("false alarms", "", where, mask.false_alarms)
+    for box in artifact.boxes:
+        where = f"{box.data}, {box.part}"
+        yield Measured("AP50", box.label, where, box.ap50)
+        yield Measured("recall", box.label, where, box.recall)
 
 
 def _of_labels(found: Accuracy, label: str, where: str) -> Iterator[Measured]:

@@ -14,7 +14,13 @@ from .matrix_records import Cell, Matrix, Measured, Row
 NAME = "matrix"
 FORMAT_NAMES = {"onnx": "ONNX", "tflite": "TFLite", "openvino": "OpenVINO"}
 # The figure that a cell shows first, by the model's task.
-FIRST = {"classification": "accuracy", "findings": "AUC", "segmentation": "Dice"}
+FIRST = {
+    "classification": "accuracy",
+    "findings": "AUC",
+    "segmentation": "Dice",
+    "promptable-segmentation": "Dice",
+    "detection": "AP50",
+}
 # Shares of equal decisions from which a cell's colour says good, fair and weak.
 GOOD, FAIR = 0.99, 0.95
 
