@@ -26,7 +26,7 @@ ANSWERS = {
     "findings": "findings",
     "segmentation": "mask",
     "detection": "boxes",
-    "promptable-segmentation": "mask in a box",
+    "promptable-segmentation": "box mask",
 }
 
 
@@ -132,8 +132,8 @@ def _print_table(rows: list[Row]) -> None:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     table.add_column("name", no_wrap=True)
     table.add_column("answer", no_wrap=True)
-    for column in ("input", "M params", "M mult-adds"):
-        table.add_column(column, justify="right", min_width=8)
+    for column, width in (("input", 8), ("M\nparams", 6), ("M\nmult-adds", 9)):
+        table.add_column(column, justify="right", min_width=width)
     for form in (PLAIN, ON_LUNGS):
         table.add_column(form, no_wrap=True)
     for row in rows:
@@ -141,7 +141,7 @@ def _print_table(rows: list[Row]) -> None:
         table.add_row(
             row.spec.name,
             ANSWERS.get(row.spec.task, row.spec.task),
-            f"{took.width}, {took.channels}ch",
+            f"{took.channels} x {took.width}",
             f"{row.cost.params_total / 1e6:.2f}",
             f"{row.cost.mult_adds / 1e6:.1f}",
             _told(row, PLAIN),
