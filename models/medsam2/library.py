@@ -21,7 +21,7 @@ def sam2(size: Sam2Size) -> Any:
     Raises:
         ModelError: transformers is not installed.
     """
-    configuration, modeling = (_module(f"{_PLACE}.{n}_sam2") for n in ("configuration", "modeling"))
+    configuration, modeling = modules()
     trunk = configuration.Sam2HieraDetConfig(
         hidden_size=size.widths[0],
         image_size=[size.side, size.side],
@@ -52,6 +52,15 @@ def sam2(size: Sam2Size) -> Any:
     for part in (trunk, vision, prompt, decoder, config):
         part._attn_implementation = "eager"
     return modeling.Sam2Model(config)
+
+
+def modules() -> tuple[ModuleType, ModuleType]:
+    """transformers' records and networks of SAM 2.
+
+    Raises:
+        ModelError: transformers is not installed.
+    """
+    return _module(f"{_PLACE}.configuration_sam2"), _module(f"{_PLACE}.modeling_sam2")
 
 
 def _module(name: str) -> ModuleType:

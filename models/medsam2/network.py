@@ -14,9 +14,11 @@ from torch.nn import functional
 
 from ..fit import Own
 from .keys import to_original, to_transformers, two_dimensional
-from .library import sam2
+from .library import modules, sam2
 from .sizes import Sam2Size
 
+# A pickled network names transformers' classes: they must be there, imported in our way, before.
+modules()
 # Four masks are made, one for a box: the others are for a single point, whose meaning is open.
 _SINGLE = 0
 _INNER = "sam."
