@@ -5,7 +5,6 @@ joined by `;`, a label before the numbers where a model has several. Without suc
 connected pieces of the mask are the boxes. The rest of the manifest is as of folders with masks.
 """
 
-import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,12 +15,12 @@ from numpy.typing import NDArray
 
 from ..runtime.errors import DataManifestError
 from ..runtime.figures import Part
-from ..runtime.manifest import DataHygiene, DataPart
 from ..runtime.regions import label_regions, region_boxes
 from .datasets import MANIFEST, ORIGINS
+from .divided import DividedFilms, manifest_rows
 from .masks import MaskFilm, read_mask_pixels
-from .placing import checked_rule, hygiene_of, key_hashes, place
-from .splits import SPLIT_RULE, OfficialPart
+from .placing import checked_rule, place
+from .splits import OfficialPart
 
 COLUMNS = ("boxes_xyxy", "lung_boxes_xyxy", "boxes")
 BETWEEN = ";"
@@ -56,41 +55,8 @@ class BoxFilm:
     part: Part
 
 
-@dataclass(frozen=True)
-class BoxDataset:
-    """A folder of films with boxes or some of them. `split` says how they were divided."""
-
-    name: str
-    root: Path
-    films: tuple[BoxFilm, ...]
-    split: str = SPLIT_RULE
-
-    def part(self, *parts: Part) -> "BoxDataset":
-        """The films of the named parts."""
-        return replace(self, films=tuple(f for f in self.films if f.part in parts))
-
-    def official_test_new_patients(self) -> "BoxDataset":
-        """Official test films whose patient does not occur in the official train part."""
-        known = {f.patient_key.split("/", 2)[2] for f in self.films if f.official == "train"}
-        official = (f for f in self.films if f.official == "test")
-        new = (f for f in official if f.patient_key.split("/", 2)[2] not in known)
-        return replace(self, films=tuple(new))
-
-    def patients(self) -> tuple[str, ...]:
-        """The patient key of each film."""
-        return tuple(f.patient_key for f in self.films)
-
-    def key_hashes(self) -> tuple[str, ...]:
-        """Hashes of the patient keys, sorted."""
-        return key_hashes(self.films)
-
-    def hygiene(self) -> tuple[DataPart, ...]:
-        """Which patients are in which part; parts without films are left out."""
-        return hygiene_of(self.films)
-
-    def hygiene_record(self) -> DataHygiene:
-        """The bundle's record of this data and its split."""
-        return DataHygiene(self.name, self.split, self.hygiene())
+class BoxDataset(DividedFilms[BoxFilm]):
+    """A folder of films with boxes or some of them."""
 
 
 def read_box_dataset(root: Path, labels: tuple[str, ...]) -> BoxDataset:
@@ -101,16 +67,7 @@ def read_box_dataset(root: Path, labels: tuple[str, ...]) -> BoxDataset:
             label, a patient is in two parts, or there are no films.
     """
     path = root / MANIFEST
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream, restval=""))
-    except (OSError, UnicodeDecodeError, csv.Error) as err:
-        raise DataManifestError(
-            f"cannot read {path}: {err}. Expected a UTF-8 CSV file with the columns file (or "
-            f"image), patient (or block) and {COLUMNS[0]} or mask."
-        ) from err
-    if not rows:
-        raise DataManifestError(f"{path} lists no films; expected one line a film.")
+    rows = manifest_rows(path, f"file (or image), patient (or block) and {COLUMNS[0]} or mask")
     if not {*COLUMNS, "mask"} & set(rows[0]):
         raise DataManifestError(
             f"{path} has neither a column {' or '.join(COLUMNS)} nor a column mask; expected the "

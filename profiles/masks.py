@@ -4,7 +4,6 @@ Where a set tells no patients, a column `block` groups films that may share one 
 it takes the patient's place.
 """
 
-import csv
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +14,11 @@ from numpy.typing import NDArray
 from ..runtime.errors import DamagedFilmError, DataManifestError
 from ..runtime.figures import Part
 from ..runtime.images import resize
-from ..runtime.manifest import DataHygiene, DataPart
 from ..runtime.spec import InputSpec
 from .datasets import MANIFEST, ORIGINS
-from .placing import checked_rule, hygiene_of, key_hashes, place
-from .splits import SPLIT_RULE, OfficialPart
+from .divided import DividedFilms, manifest_rows
+from .placing import checked_rule, place
+from .splits import OfficialPart
 
 # Grey values of a mask file: nothing, in doubt (counts for nobody), there.
 IGNORE, THERE = 127, 255
@@ -37,41 +36,8 @@ class MaskFilm:
     part: Part
 
 
-@dataclass(frozen=True)
-class MaskDataset:
-    """A folder of films with masks or some of them. `split` says how they were divided."""
-
-    name: str
-    root: Path
-    films: tuple[MaskFilm, ...]
-    split: str = SPLIT_RULE
-
-    def part(self, *parts: Part) -> "MaskDataset":
-        """The films of the named parts."""
-        return replace(self, films=tuple(f for f in self.films if f.part in parts))
-
-    def official_test_new_patients(self) -> "MaskDataset":
-        """Official test films whose patient does not occur in the official train part."""
-        known = {f.patient_key.split("/", 2)[2] for f in self.films if f.official == "train"}
-        official = (f for f in self.films if f.official == "test")
-        new = (f for f in official if f.patient_key.split("/", 2)[2] not in known)
-        return replace(self, films=tuple(new))
-
-    def patients(self) -> tuple[str, ...]:
-        """The patient key of each film."""
-        return tuple(f.patient_key for f in self.films)
-
-    def key_hashes(self) -> tuple[str, ...]:
-        """Hashes of the patient keys, sorted."""
-        return key_hashes(self.films)
-
-    def hygiene(self) -> tuple[DataPart, ...]:
-        """Which patients are in which part; parts without films are left out."""
-        return hygiene_of(self.films)
-
-    def hygiene_record(self) -> DataHygiene:
-        """The bundle's record of this data and its split."""
-        return DataHygiene(self.name, self.split, self.hygiene())
+class MaskDataset(DividedFilms[MaskFilm]):
+    """A folder of films with masks or some of them."""
 
 
 def read_mask_dataset(root: Path) -> MaskDataset:
@@ -82,16 +48,7 @@ def read_mask_dataset(root: Path) -> MaskDataset:
             there are no films.
     """
     path = root / MANIFEST
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream, restval=""))
-    except (OSError, UnicodeDecodeError, csv.Error) as err:
-        raise DataManifestError(
-            f"cannot read {path}: {err}. Expected a UTF-8 CSV file with the columns file (or "
-            "image), mask and patient (or block)."
-        ) from err
-    if not rows:
-        raise DataManifestError(f"{path} lists no films; expected one line a film.")
+    rows = manifest_rows(path, "file (or image), mask and patient (or block)")
     name = root.resolve().name
     films = tuple(_film(root, row, name, f"{path}, line {n}") for n, row in enumerate(rows, 2))
     _refuse_missing(path, films)
