@@ -1,12 +1,15 @@
 """The end of a segmentation run: figures of the masks on the parts that steered nothing."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from ...profiles.mask_metrics import evaluate_masks
 from ...profiles.masks import MaskDataset
 from ...profiles.splits import refuse_overlap
-from ...runtime.figures import MaskAccuracy
+from ...runtime.figures import MaskAccuracy, Part
 from ...runtime.spec import ModelSpec
 from .judgement import TEST_PARTS, Judgement, MeasuredMasks
 from .loop import predict_raw
@@ -32,17 +35,27 @@ def judge_masks(module: nn.Module, data: MaskDataset, model: ModelSpec) -> Judge
         refuse_overlap(train, films.key_hashes(), ("train", part))
         arrays = load_masks(films.films, model.input)
         logits = predict_raw(module, arrays.pixels, model.input, _BATCH)[:, 0]
-        f = evaluate_masks(logits >= 0, arrays.masks, films.patients())
-        figures = MaskAccuracy(
-            data=data.name,
-            part=part,
-            compute="f32",
-            threshold=THRESHOLD,
-            dice=f.dice,
-            iou=f.iou,
-            precision=float(np.float64(f.precision)),
-            recall=float(np.float64(f.recall)),
-            false_alarms=f.false_alarms,
-        )
+        figures = mask_accuracy(logits >= 0, arrays.masks, films.patients(), (data.name, part))
         rows.append(MeasuredMasks(what, figures))
     return Judgement(THRESHOLD, RULE, len(data.part("select").films), masks=tuple(rows))
+
+
+def mask_accuracy(
+    drawn: NDArray[np.bool_],
+    masks: NDArray[np.uint8],
+    patients: Sequence[str],
+    where: tuple[str, Part],
+) -> MaskAccuracy:
+    """Of drawn masks bool (N, H, W) at the fixed threshold; `where`: data folder and part."""
+    f = evaluate_masks(drawn, masks, patients)
+    return MaskAccuracy(
+        data=where[0],
+        part=where[1],
+        compute="f32",
+        threshold=THRESHOLD,
+        dice=f.dice,
+        iou=f.iou,
+        precision=float(np.float64(f.precision)),
+        recall=float(np.float64(f.recall)),
+        false_alarms=f.false_alarms,
+    )

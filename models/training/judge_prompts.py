@@ -5,12 +5,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...profiles.mask_metrics import evaluate_masks
 from ...profiles.masks import MaskDataset
 from ...profiles.splits import refuse_overlap
-from ...runtime.figures import MaskAccuracy, Part
 from ...runtime.spec import ModelSpec
-from .judge_masks import RULE, THRESHOLD
+from .judge_masks import RULE, THRESHOLD, mask_accuracy
 from .judgement import TEST_PARTS, Judgement, MeasuredMasks
 from .loop import predict_raw
 from .prompts import PromptArrays, load_prompts, packed, unpacked
@@ -34,7 +32,8 @@ def judge_prompts(module: nn.Module, data: MaskDataset, model: ModelSpec) -> Jud
         arrays = load_prompts(films.films, model.input)
         for boxes, told in ((arrays.boxes, "true boxes"), (arrays.moved, "moved boxes")):
             drawn = _drawn(module, arrays, boxes, model)
-            figures = _figures(drawn, arrays, (data.name, part))
+            where = (data.name, part)
+            figures = mask_accuracy(drawn, arrays.masks, arrays.patients, where)
             rows.append(MeasuredMasks(f"{what}; {told}", figures))
     return Judgement(THRESHOLD, RULE, len(data.part("select").films), masks=tuple(rows))
 
@@ -51,20 +50,3 @@ def _drawn(
     raw = predict_raw(module, pixels, model.input, _BATCH, ask=ask)
     logits, _ = unpacked(torch.from_numpy(raw), torch.Size(arrays.masks.shape[1:]))
     return np.asarray(logits.numpy() >= 0)
-
-
-def _figures(
-    drawn: NDArray[np.bool_], arrays: PromptArrays, where: tuple[str, Part]
-) -> MaskAccuracy:
-    f = evaluate_masks(drawn, arrays.masks, arrays.patients)
-    return MaskAccuracy(
-        data=where[0],
-        part=where[1],
-        compute="f32",
-        threshold=THRESHOLD,
-        dice=f.dice,
-        iou=f.iou,
-        precision=float(np.float64(f.precision)),
-        recall=float(np.float64(f.recall)),
-        false_alarms=f.false_alarms,
-    )
