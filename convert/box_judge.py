@@ -17,7 +17,7 @@ from ..runtime.boxes import iou
 from ..runtime.errors import ParityError
 from ..runtime.figures import BoxAccuracy, Flips, Parity
 from ..runtime.guarding import PairedLoss
-from ..runtime.manifest import Threshold, artifact_sha256
+from ..runtime.manifest import Threshold
 from ..runtime.nms import suppress
 from ..runtime.spec import DetectionRules, ModelSpec
 from .films import ConversionFilms, FilmSet
@@ -26,6 +26,7 @@ from .parity import DIGITS, FROM_CARD, NOT_SET, Comparison, refuse_no_numbers
 from .running import Runnable
 from .source import Source, box_rules, boxes_output, scores_output
 from .source_running import save_boxes
+from .thresholds import bound
 
 # Corners of an FP32 artifact's boxes may be so many pixels from the source's, on 640 x 640.
 PIXELS = 0.1
@@ -121,7 +122,7 @@ class BoxJudge:
 
     def _measured(self, artifact: Runnable) -> BoxMeasured:
         """FP32 is remembered: every other artifact of its format is compared with it."""
-        key = artifact_sha256(artifact.graph.files)
+        key = artifact.sha256
         if key in self._kept:
             return self._kept[key]
         task = BoxTask(self._select, self._guard, self._reference[0], self._fallback)
@@ -155,18 +156,8 @@ class BoxJudge:
         )
 
     def _thresholds(self, artifact: Runnable, found: BoxMeasured) -> Iterator[Threshold]:
-        for label, (value, rule) in zip(self._labels, found.thresholds, strict=True):
-            yield Threshold(
-                artifact=artifact.artifact_id,
-                compute=artifact.compute,
-                label=label,
-                value=value,
-                rule=rule,
-                data=self._select.data,
-                part=self._select.part,
-                n_films=len(self._select),
-                artifact_sha256=artifact_sha256(artifact.graph.files),
-            )
+        for label, picked in zip(self._labels, found.thresholds, strict=True):
+            yield bound(artifact, label, picked, self._select)
 
     def _rows(self, found: BoxMeasured) -> Iterator[tuple[str, Found]]:
         """What guard knows of each label."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..profiles.calibration import fit_temperature
 from ..profiles.metrics import evaluate_binary, pick_threshold, pick_threshold_f1
 from ..runtime.figures import Accuracy, Parity
-from ..runtime.manifest import Temperature, Threshold, artifact_sha256
+from ..runtime.manifest import Temperature, Threshold
 from ..runtime.predictor import probabilities
 from ..runtime.score_rules import divisors
 from ..runtime.spec import ModelSpec
@@ -25,6 +25,7 @@ from .parity import DIGITS, FROM_CARD, NOT_SET, Comparison, refuse_no_numbers
 from .running import Measured, Runnable, cosine, measure
 from .source import Outputs, Source
 from .source_running import run_source
+from .thresholds import bound
 
 Scores = NDArray[np.float64]
 
@@ -84,7 +85,7 @@ class LabelJudge:
 
     def _measured(self, artifact: Runnable) -> Measured:
         """FP32 is remembered: every other artifact of its format is compared with it."""
-        key = artifact_sha256(artifact.graph.files)
+        key = artifact.sha256
         if key in self._kept:
             return self._kept[key]
         on_guard = self._outputs[1]
@@ -129,18 +130,7 @@ class LabelJudge:
     ) -> Iterator[Threshold]:
         scores = decided_scores(self._spec, logits, fitted)
         for k, label in enumerate(self._labels):
-            value, rule = self._threshold(scores[:, k], k)
-            yield Threshold(
-                artifact=artifact.artifact_id,
-                compute=artifact.compute,
-                label=label,
-                value=value,
-                rule=rule,
-                data=self._select.data,
-                part=self._select.part,
-                n_films=len(self._select),
-                artifact_sha256=artifact_sha256(artifact.graph.files),
-            )
+            yield bound(artifact, label, self._threshold(scores[:, k], k), self._select)
 
     def _threshold(self, scores: Scores, k: int) -> tuple[float, str]:
         """On select; where select has no film with, or none without, as the card says."""

@@ -16,7 +16,7 @@ from ..profiles.masks import IGNORE
 from ..profiles.paired import agreement_loss, dice_loss
 from ..runtime.figures import MaskAccuracy, Parity
 from ..runtime.guarding import PairedLoss
-from ..runtime.manifest import Threshold, artifact_sha256
+from ..runtime.manifest import Threshold
 from ..runtime.spec import ModelSpec
 from .films import ConversionFilms, FilmSet
 from .isolated import call
@@ -24,6 +24,7 @@ from .parity import DIGITS, FROM_CARD, NOT_SET, Comparison, refuse_no_numbers
 from .running import Runnable
 from .source import Source, scores_output
 from .source_running import save_source
+from .thresholds import bound
 
 # Two masks of one film are the same decision from this Dice on.
 SAME_DICE = 0.9
@@ -97,17 +98,8 @@ class MaskJudge:
         """
         other = None if fp32 is None else self._fp32(fp32)
         found = self._measured(artifact, other)
-        threshold = Threshold(
-            artifact=artifact.artifact_id,
-            compute=artifact.compute,
-            label=self._label,
-            value=found.threshold,
-            rule=found.rule,
-            data=self._select.data,
-            part=self._select.part,
-            n_films=len(self._select),
-            artifact_sha256=artifact_sha256(artifact.graph.files),
-        )
+        picked = (found.threshold, found.rule)
+        threshold = bound(artifact, self._label, picked, self._select)
         masks = () if self._guard.truth is None else (self._accuracy(found, threshold),)
         return Comparison(
             _parity(found, self._guard),
@@ -118,7 +110,7 @@ class MaskJudge:
 
     def _fp32(self, artifact: Runnable) -> "_Fp32":
         """Measured once. Where nobody knows what is true its masks on guard are kept."""
-        key = artifact_sha256(artifact.graph.files)
+        key = artifact.sha256
         if key not in self._others:
             path = self._scratch / f"fp32-{key[:16]}.npy"
             self._others[key] = _Fp32(self._measured(artifact, None, path), path)

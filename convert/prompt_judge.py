@@ -22,6 +22,7 @@ from .prompt_films import objects_of
 from .prompt_running import ArtifactRun, SourceRun, run_artifact, run_source
 from .running import Runnable, cosine
 from .source import Source, scores_output
+from .thresholds import bound
 
 if TYPE_CHECKING:
     from ..models.medsam2.network import MedSam2
@@ -64,17 +65,7 @@ class PromptJudge:
         graphs = _graphs(artifact, found.run)
         if artifact.graph.precision == "fp32":
             _refuse_graphs(artifact.artifact_id, graphs)
-        threshold = Threshold(
-            artifact=artifact.artifact_id,
-            compute=artifact.compute,
-            label=self._label,
-            value=THRESHOLD,
-            rule=RULE,
-            data=self._select.data,
-            part=self._select.part,
-            n_films=len(self._select),
-            artifact_sha256=artifact.sha256,
-        )
+        threshold = bound(artifact, self._label, (THRESHOLD, RULE), self._select)
         return Comparison(
             self._parity(found),
             (threshold,),

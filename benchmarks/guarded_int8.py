@@ -1,0 +1,225 @@
+"""What INT8 costs on trained networks: accuracy, flips, layers in float, size and speed.
+
+Reads what `clinicedge convert` measured on the guard part and kept in each bundle, and times the
+artifacts in fresh processes, interleaved. --json prints the numbers alone.
+
+    python benchmarks/guarded_int8.py bundles/*          pipelines are passed over
+    python benchmarks/guarded_int8.py bundles/* --threads 0      no timings
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from clinicedge.convert.guard.speed import GuardSpeed, place
+from clinicedge.profiles.machine import this_machine
+from clinicedge.profiles.measure import Cell, cells, interleave, sample
+from clinicedge.runtime import load
+from clinicedge.runtime.bundle import Bundle
+from clinicedge.runtime.figures import Flips
+from clinicedge.runtime.manifest import Artifact, Manifest
+from clinicedge.runtime.records import from_json
+
+# What the issue hopes for on trained weights.
+HOPED_POINTS = 0.3
+HOPED_FLIPS = 0.005
+
+
+@dataclass(frozen=True)
+class Row:
+    """One guarded INT8 artifact. Figures are of the guard part: accuracy in percent, or Dice.
+
+    `plain_*` are of plain INT8 where layers went back to float, else the artifact's own; None:
+    not measured. `float_layers` went back to float, with `float_share` of all multiply-adds.
+    `speed_up` over the FP32 artifact of the same format; `kept` share of plain's speed-up.
+    """
+
+    model: str
+    artifact: str
+    films: int
+    figure: str
+    fp32: float
+    plain: float | None
+    int8: float
+    plain_flips: int | None
+    flips: int
+    decisions: int
+    float_layers: int
+    float_share: float
+    trials: int
+    bytes: int
+    size_ratio: float
+    fp32_ms: float | None = None
+    int8_ms: float | None = None
+    speed_up: float | None = None
+    kept: float | None = None
+
+
+def silent(_done: int, _total: int, _what: str) -> None:
+    """No bar in a benchmark."""
+
+
+def rows_of(bundle: Bundle, threads: int) -> Iterator[Row]:
+    """The guarded artifacts of one model's bundle."""
+    manifest = bundle.manifest
+    times = median_ms(bundle, threads) if threads else {}
+    for artifact in manifest.artifacts:
+        guard = artifact.guard
+        if guard is None:
+            continue
+        whole = next(
+            a for a in manifest.artifacts if a.format == artifact.format and a.precision == "fp32"
+        )
+        other = plain_of(bundle, artifact)
+        figure, fp32 = figure_of(whole)
+        _, int8 = figure_of(artifact)
+        before, after = times.get(whole.id), times.get(artifact.id)
+        yield Row(
+            model=manifest.name,
+            artifact=artifact.id,
+            films=guard.n_films,
+            figure=figure,
+            fp32=fp32,
+            plain=int8 if other is None else plain_figure(other, figure),
+            int8=int8,
+            plain_flips=count(artifact.flips if other is None else other.plain.flips),
+            flips=count(artifact.flips),
+            decisions=sum(f.n_films for f in artifact.flips),
+            float_layers=guard.trials[-1].float_layers,
+            float_share=guard.float_share,
+            trials=len(guard.trials),
+            bytes=artifact.bytes,
+            size_ratio=artifact.bytes / whole.bytes,
+            fp32_ms=before,
+            int8_ms=after,
+            speed_up=before / after if before and after else None,
+            kept=1.0 if other is None else other.entries[-1].kept if other.entries else None,
+        )
+
+
+def plain_of(bundle: Bundle, artifact: Artifact) -> GuardSpeed | None:
+    """The record of plain INT8 beside the published one; None where nothing was reverted."""
+    path = place(bundle.folder, artifact)
+    if not path.is_file():
+        return None
+    return from_json(GuardSpeed, json.loads(path.read_bytes()), path.name)
+
+
+def figure_of(artifact: Artifact) -> tuple[str, float]:
+    """Mean accuracy over labels in percent, or Dice, on the guard part."""
+    if artifact.masks:
+        return "Dice", next(m.dice.value for m in artifact.masks if m.part == "guard")
+    values = [a.accuracy.value for a in artifact.accuracy if a.part == "guard"]
+    return "accuracy %", 100 * statistics.mean(values)
+
+
+def plain_figure(record: GuardSpeed, figure: str) -> float | None:
+    """The same of plain INT8."""
+    if figure == "Dice":
+        return next((m.dice.value for m in record.plain.masks if m.part == "guard"), None)
+    values = [a.accuracy.value for a in record.plain.accuracy if a.part == "guard"]
+    return 100 * statistics.mean(values) if values else None
+
+
+def count(flips: tuple[Flips, ...]) -> int:
+    """Decisions that FP32 takes otherwise, over all labels."""
+    return sum(f.to_positive + f.to_negative for f in flips)
+
+
+def median_ms(bundle: Bundle, threads: int) -> dict[str, float]:
+    """Milliseconds of FP32 and INT8 artifacts, the median of interleaved rounds' medians."""
+    wanted = [
+        cell
+        for cell in cells(bundle, (threads,))[0]
+        if cell.compute == ("int8" if "/int8" in cell.artifact else "f32")
+        and not cell.artifact.endswith("/fp16")
+    ]
+    seen: dict[Cell, list[float]] = {cell: [] for cell in wanted}
+
+    def ask(cell: Cell, _round: int) -> None:
+        seen[cell].append(statistics.median(sample(bundle, cell, 0.5, 200).steady_ms))
+
+    interleave(wanted, 5, ask, silent)
+    return {cell.artifact: statistics.median(values) for cell, values in seen.items()}
+
+
+def is_model(manifest: Manifest) -> bool:
+    """A pipeline has no artifacts of its own; a bundle from before guarding has no guard."""
+    return any(a.guard is not None for a in manifest.artifacts)
+
+
+def table(rows: list[Row]) -> str:
+    """Markdown."""
+    lines = [
+        "| model | INT8 of | guard n | figure | FP32 | plain | guarded | flips plain | guarded "
+        "| layers in float | their mult-adds | MB | of FP32 | ms FP32 | ms INT8 | speed-up |",
+        "|" + "---|" * 16,
+    ]
+    for row in rows:
+        digits = 3 if row.figure == "Dice" else 1
+        cells_ = (
+            row.model,
+            row.artifact.split("/")[0],
+            str(row.films),
+            row.figure,
+            told(row.fp32, digits),
+            told(row.plain, digits),
+            told(row.int8, digits),
+            "-" if row.plain_flips is None else str(row.plain_flips),
+            f"{row.flips} of {row.decisions}",
+            str(row.float_layers),
+            f"{100 * row.float_share:.0f} %",
+            told(row.bytes / 1e6, 2),
+            told(row.size_ratio, 2),
+            told(row.fp32_ms, 2),
+            told(row.int8_ms, 2),
+            told(row.speed_up, 2),
+        )
+        lines.append("| " + " | ".join(cells_) + " |")
+    return "\n".join(lines)
+
+
+def told(value: float | None, digits: int) -> str:
+    """A number, "-" where it was not measured."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def hopes(rows: list[Row]) -> dict[str, object]:
+    """How many artifacts lose no more than hoped."""
+    judged = [r for r in rows if r.decisions]
+    return {
+        "artifacts": len(rows),
+        "loss_at_most_0_3_points": sum(
+            (r.fp32 - r.int8) * (100 if r.figure == "Dice" else 1) <= HOPED_POINTS for r in rows
+        ),
+        "with_decisions": len(judged),
+        "flips_at_most_0_5_percent": sum(r.flips <= HOPED_FLIPS * r.decisions for r in judged),
+        "keep_85_percent_of_plain_speed_up": sum((r.kept or 0) >= 0.85 for r in rows),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bundles", nargs="*", type=Path)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    folders = options.bundles or sorted(Path("bundles").glob("*"))
+    bundles = [load(f) for f in folders if (f / "bundle.json").is_file()]
+    rows = [r for b in bundles if is_model(b.manifest) for r in rows_of(b, options.threads)]
+    if not rows:
+        sys.exit("not measured: no bundle with guarded INT8; make some with `clinicedge convert`")
+    if options.json:
+        found = {"machine": asdict(this_machine()), "hopes": hopes(rows)}
+        print(json.dumps({**found, "rows": [asdict(r) for r in rows]}, indent=1))
+        return
+    print(table(rows))
+    print(json.dumps(hopes(rows)))
+
+
+if __name__ == "__main__":
+    main()
