@@ -18,7 +18,7 @@ from ..runtime.figures import Part
 from ..runtime.regions import label_regions, region_boxes
 from .datasets import MANIFEST, ORIGINS
 from .divided import DividedFilms, manifest_rows
-from .masks import MaskFilm, read_mask_pixels
+from .masks import NOTHING, MaskFilm, read_mask_pixels
 from .placing import checked_rule, place
 from .splits import OfficialPart
 
@@ -103,6 +103,8 @@ class _Reader:
         if column is not None:
             parts = filter(str.strip, row[column].split(BETWEEN))
             return replace(film, boxes=tuple(self._box(text, where) for text in parts))
+        if not row.get("mask") and label.strip().lower() in NOTHING:
+            return film
         mask = MaskFilm(path, self._inside(row.get("mask") or "", where), *_rest(film))
         return replace(film, boxes=pieces(mask), size=None)
 

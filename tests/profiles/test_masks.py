@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clinicedge.profiles.boxes import read_box_dataset
 from clinicedge.profiles.masks import read_mask_dataset, read_mask_pixels
 from clinicedge.runtime.errors import DamagedFilmError, DataManifestError
 
@@ -29,6 +30,15 @@ def test_a_block_takes_the_patient_s_place(tmp_path: Path) -> None:
     data = read_mask_dataset(folder(tmp_path / "d", ["a.png,m.png,b7"], "image,mask,block"))
     assert data.patients() == ("d/train/b7",)
     assert read_mask_pixels(data.films[0]).tolist() == [[0, 127, 255]]
+
+
+def test_a_normal_film_needs_no_mask(tmp_path: Path) -> None:
+    root = folder(tmp_path / "d", ["b.png,,Normal,p"], "file,mask,label,patient")
+    Image.fromarray(np.full((5, 4), 9, np.uint8)).save(root / "b.png")
+    data = read_mask_dataset(root)
+    assert data.films[0].mask is None
+    assert read_mask_pixels(data.films[0]).tolist() == np.zeros((5, 4)).tolist()
+    assert read_box_dataset(root, ("LESION",)).films[0].boxes == ()
 
 
 @pytest.mark.parametrize(
