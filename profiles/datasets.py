@@ -4,9 +4,8 @@ Several findings a film stand in a column `findings`, joined by `|`; the subtype
 a column `subtype`, the age in years in a column `age`. `placing` reads patient, split and part.
 """
 
-import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,10 +14,10 @@ from numpy.typing import NDArray
 
 from ..runtime.errors import DataManifestError
 from ..runtime.figures import Part
-from ..runtime.manifest import DataHygiene, DataPart
+from .divided import DividedFilms, manifest_rows
 from .placing import PARTS as PARTS
-from .placing import checked_rule, hygiene_of, key_hashes, place
-from .splits import SPLIT_RULE, OfficialPart
+from .placing import checked_rule, place
+from .splits import OfficialPart
 
 MANIFEST = "manifest.csv"
 COLUMNS = ("file", "label", "patient", "split")
@@ -54,44 +53,14 @@ class DataFilm:
 
 
 @dataclass(frozen=True)
-class Dataset:
+class Dataset(DividedFilms[DataFilm]):
     """A data folder or some of its films.
 
-    `split` says how they were divided; `left_out` counts films of the folder whose findings say
-    nothing about the labels asked for.
+    `left_out` counts films of the folder whose findings say nothing about the labels asked for.
     """
 
-    name: str
-    origin: str
-    root: Path
-    films: tuple[DataFilm, ...]
-    split: str = SPLIT_RULE
+    origin: str = ""
     left_out: int = 0
-
-    def part(self, *parts: Part) -> "Dataset":
-        """The films of the named parts."""
-        return self._keep(f for f in self.films if f.part in parts)
-
-    def official_test_new_patients(self) -> "Dataset":
-        """Official test films whose patient number does not occur in the official train part.
-
-        Whether a number that occurs in both is the same child is unknown.
-        """
-        known = {f.patient for f in self.films if f.official == "train"}
-        official = (f for f in self.films if f.official == "test")
-        return self._keep(f for f in official if f.patient not in known)
-
-    def key_hashes(self) -> tuple[str, ...]:
-        """Hashes of the patient keys, sorted."""
-        return key_hashes(self.films)
-
-    def hygiene(self) -> tuple[DataPart, ...]:
-        """Which patients are in which part; parts without films are left out."""
-        return hygiene_of(self.films)
-
-    def hygiene_record(self) -> DataHygiene:
-        """The bundle's record of this data and its split."""
-        return DataHygiene(self.name, self.split, self.hygiene())
 
     def positives(self, positive_label: str) -> tuple[bool, ...]:
         """Whether each film has that label."""
@@ -101,13 +70,6 @@ class Dataset:
         """Whether each film has each finding: bool (N, K), columns in the order of `labels`."""
         rows = [[label in f.findings for label in labels] for f in self.films]
         return np.array(rows, bool).reshape(len(self.films), len(labels))
-
-    def patients(self) -> tuple[str, ...]:
-        """The patient key of each film."""
-        return tuple(f.patient_key for f in self.films)
-
-    def _keep(self, films: Iterable[DataFilm]) -> "Dataset":
-        return replace(self, films=tuple(films))
 
 
 def read_dataset(root: Path, labels: Sequence[str] = LABELS) -> Dataset:
@@ -127,7 +89,7 @@ def read_dataset(root: Path, labels: Sequence[str] = LABELS) -> Dataset:
             unknown, a path leaves the folder, a patient is in two parts, or there are no films.
     """
     path = root / MANIFEST
-    rows = _read_rows(path)
+    rows = manifest_rows(path, ", ".join(COLUMNS))
     by_findings = "findings" in rows[0]
     _refuse_columns(path, rows[0], FINDINGS_COLUMNS if by_findings else COLUMNS)
     name = root.resolve().name
@@ -181,7 +143,7 @@ def read_findings_dataset(root: Path, labels: Sequence[str]) -> Dataset:
         DataManifestError: as `read_dataset`; or no film has any of the labels.
     """
     path = root / MANIFEST
-    rows = _read_rows(path)
+    rows = manifest_rows(path, ", ".join(COLUMNS))
     _refuse_columns(path, rows[0], FINDINGS_COLUMNS)
     name = root.resolve().name
     films = []
@@ -228,26 +190,7 @@ def _dataset(root: Path, rows: list[dict[str, str]], films: list[DataFilm]) -> D
     origins = {_origin(row, name) for row in rows}
     origin = origins.pop() if len(origins) == 1 else ORIGINS.get(name, name)
     split = checked_rule(root / MANIFEST, rows, films)
-    return Dataset(name, origin, root, tuple(films), split)
-
-
-def _read_rows(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, restval="")
-            columns = reader.fieldnames or []
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as err:
-        raise DataManifestError(
-            f"cannot read {path}: {err}. Expected a UTF-8 CSV file with the columns "
-            f"{', '.join(COLUMNS)}."
-        ) from err
-    if not rows:
-        raise DataManifestError(
-            f"{path} lists no films (columns {', '.join(columns) or '(none)'}); expected one line "
-            "a film."
-        )
-    return rows
+    return Dataset(name, root, tuple(films), split, origin)
 
 
 def _refuse_columns(path: Path, row: dict[str, str], needed: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""What folders of films with masks and with boxes have in common: their rows and their split."""
+"""What data folders have in common, of labels, masks or boxes: their rows and their split."""
 
 import csv
 from dataclasses import dataclass, replace
@@ -36,7 +36,10 @@ class DividedFilms(Generic[FilmOf]):
         return replace(self, films=tuple(f for f in self.films if f.part in parts))
 
     def official_test_new_patients(self) -> Self:
-        """Official test films whose patient does not occur in the official train part."""
+        """Official test films whose patient does not occur in the official train part.
+
+        Whether a number that occurs in both is the same child is unknown.
+        """
         known = {f.patient_key.split("/", 2)[2] for f in self.films if f.official == "train"}
         official = (f for f in self.films if f.official == "test")
         new = (f for f in official if f.patient_key.split("/", 2)[2] not in known)
@@ -70,11 +73,15 @@ def manifest_rows(path: Path, columns: str) -> list[dict[str, str]]:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream, restval=""))
+            reader = csv.DictReader(stream, restval="")
+            found = ", ".join(reader.fieldnames or ()) or "(none)"
+            rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as err:
         raise DataManifestError(
             f"cannot read {path}: {err}. Expected a UTF-8 CSV file with the columns {columns}."
         ) from err
     if not rows:
-        raise DataManifestError(f"{path} lists no films; expected one line a film.")
+        raise DataManifestError(
+            f"{path} lists no films (columns {found}); expected one line a film."
+        )
     return rows
