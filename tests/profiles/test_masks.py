@@ -34,10 +34,10 @@ def test_a_block_takes_the_patient_s_place(tmp_path: Path) -> None:
 
 def test_a_normal_film_needs_no_mask(tmp_path: Path) -> None:
     root = folder(tmp_path / "d", ["b.png,,Normal,p"], "file,mask,label,patient")
-    Image.fromarray(np.full((5, 4), 9, np.uint8)).save(root / "b.png")
+    Image.fromarray(np.full((40, 50), 9, np.uint8)).save(root / "b.png")
     data = read_mask_dataset(root)
     assert data.films[0].mask is None
-    assert read_mask_pixels(data.films[0]).tolist() == np.zeros((5, 4)).tolist()
+    assert read_mask_pixels(data.films[0]).tolist() == np.zeros((40, 50)).tolist()
     assert read_box_dataset(root, ("LESION",)).films[0].boxes == ()
 
 
