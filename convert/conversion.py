@@ -105,7 +105,7 @@ class _Work:
         parts, failed = self._parts()
         self._total -= len(failed)
         self._done = 2 * len(self._recipes)
-        record, png = self._acceptance(parts)
+        record, png, unopened = self._acceptance(parts)
         self._step("writing the bundle")
         made = tuple(dict.fromkeys(part.recipe.format for part in parts))
         manifest = build_manifest(
@@ -142,6 +142,7 @@ class _Work:
                 *(notes.of_training(self._source) if self._steps.films.labelled else ()),
                 *(notes.of_temperatures(manifest) if self._options.temperature else ()),
                 *notes.of_acceptance(self._spec, manifest),
+                *unopened,
                 *(n for p in parts for n in notes.of_graphs(p.artifact.id, p.comparison)),
                 *picked.note,
                 *speeds,
@@ -255,8 +256,10 @@ class _Work:
             films_sha256=films.sha256,
         )
 
-    def _acceptance(self, parts: list[_Part]) -> tuple[Acceptance, tuple[bytes, ...]]:
-        """Films chosen by the first artifact, answered by all."""
+    def _acceptance(
+        self, parts: list[_Part]
+    ) -> tuple[Acceptance, tuple[bytes, ...], tuple[str, ...]]:
+        """Films chosen by the first artifact, answered by all; notes on what cannot be opened."""
         self._step("acceptance films")
         first = parts[0]
         drawn = self._steps.acceptance_films(first.recipe, first.runnable, first.comparison)
@@ -287,4 +290,5 @@ class _Work:
             for i, (name, data) in enumerate(drawn.files)
         )
         tried = tuple(dict.fromkeys(words for _, _, answer in given for words in answer.tried))
-        return Acceptance(films, tried), png
+        unopened = (n for p, _, a in given for n in notes.of_unopened(p.artifact.id, a.unopened))
+        return Acceptance(films, tried), png, tuple(dict.fromkeys(unopened))

@@ -94,6 +94,15 @@ def of_graphs(artifact: str, comparison: Comparison) -> tuple[str, ...]:
     )
 
 
+def of_unopened(artifact: str, unopened: tuple[str, ...]) -> tuple[str, ...]:
+    """Processors on which the engine cannot open an artifact."""
+    return tuple(
+        f"{artifact}: {words}. A device with such a processor passes it over, with this reason; "
+        "give it another format too."
+        for words in dict.fromkeys(unopened)
+    )
+
+
 def of_acceptance(spec: ModelSpec, manifest: Manifest) -> tuple[str, ...]:
     """What the acceptance films do not reach: scores far apart, scores near a threshold."""
     record, first = manifest.acceptance, manifest.artifacts[0].id

@@ -95,13 +95,16 @@ def float_operations(model: Any, spec: ModelSpec) -> list[str]:
 
 
 def _attention(model: Any) -> list[str]:
-    """Softmax and products of two activations; what depends on no film is folded already."""
+    """Softmax and products of two activations, which reading ONNX makes one operation of.
+
+    What depends on no film is folded already.
+    """
     names = []
     for op in model.get_ordered_ops():
         kind = op.get_type_name()
         given = [op.input_value(i).get_node().get_type_name() for i in range(op.get_input_size())]
         product = kind == "MatMul" and "Constant" not in given
-        if product or kind.lower() == "softmax":
+        if product or kind.lower() in ("softmax", "scaleddotproductattention"):
             names.append(op.get_friendly_name())
     return names
 

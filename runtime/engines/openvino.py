@@ -45,7 +45,7 @@ class OpenVinoSession:
         try:
             compiled = core.compile_model(core.read_model(path), device, settings)
         except RuntimeError as err:
-            raise ArtifactError(f"OpenVINO cannot open {path.name}: {err}") from err
+            raise ArtifactError(f"OpenVINO cannot open {path.name}: {_reason(err)}") from err
         self._compiled = compiled
         self._request = compiled.create_infer_request()
         self.inputs = graph.inputs
@@ -68,6 +68,13 @@ class OpenVinoSession:
             np.copyto(tensor_of(port).data, to_native(tensors[name], b))
         self._request.infer()
         return {name: from_native(np.array(tensor_of(port).data), b) for name, port, b in self._out}
+
+
+def _reason(err: RuntimeError) -> str:
+    """Without the places in OpenVINO's own source."""
+    lines = [line.strip() for line in str(err).splitlines()]
+    told = " ".join(line for line in lines if line and not line.startswith("Exception from "))
+    return told or str(err)
 
 
 def _report(compiled: Any, device: str, options: SessionOptions) -> SessionReport:
