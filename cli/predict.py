@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ._boxes import typed_box
 from ._trust import PIN, REQUIRE_SIGNED, asked_trust
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from ..runtime import Film, Prediction, Predictor
     from ..runtime.boxes import Boxes
     from ..runtime.explanations import MapRequest
@@ -20,7 +18,9 @@ if TYPE_CHECKING:
 
 def run(
     bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
-    film: Annotated[list[Path], typer.Argument(help="Films: PNG, JPEG or DICOM.")],
+    film: Annotated[
+        list[Path], typer.Argument(help="Films: PNG, JPEG or DICOM; with --slices a folder.")
+    ],
     engine: Annotated[str, typer.Option(help="auto, onnxruntime, litert or openvino.")] = "auto",
     precision: Annotated[
         str, typer.Option(help="auto, fp32, fp16, int8, or an artifact such as onnx/fp32.")
@@ -62,6 +62,18 @@ def run(
         int,
         typer.Option(min=0, help="Bound on the runs of score-cam and rise. 0: the method's own."),
     ] = 0,
+    slices: Annotated[
+        bool,
+        typer.Option(
+            "--slices",
+            help="FILM is a folder of slices of one examination, or a DICOM file of several "
+            "frames: follow lesions from slice to slice. Lesion pipelines and promptable models.",
+        ),
+    ] = False,
+    on_slice: Annotated[
+        int,
+        typer.Option(min=1, help="The slice that --box lies on, counted from 1; with --slices."),
+    ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Score films with a bundle, a model's or a pipeline's.
@@ -78,14 +90,23 @@ def run(
         clinicedge predict bundles/segunet-256 leg.dcm --overlay outline.png
         clinicedge predict bundles/medsam2-512 leg.dcm --box 120,80,340,300 --overlay outline.png
         clinicedge predict bundles/lesion-segmenter leg.dcm --json
+        clinicedge predict bundles/lesion-segmenter slices/ --slices --overlay outlines/
+        clinicedge predict bundles/medsam2-512 frames.dcm --slices --box 9,8,70,64 --on-slice 12
     """
     from ..profiles.devices import detect
     from ..runtime import CAUTION, load
+    from ._slices import SliceRequest, answer_slices
     from .printing import print_json, progress_bar
 
     order = detect().profile.engine_order
     opened = load(bundle, asked_trust(require_signed, pin))
     predictor = opened.predictor(engine, precision, threads, order)
+    if slices:
+        if explain is not None or any((method, label, passes)):
+            raise typer.BadParameter("--slices gives outlines and no heat map; leave --explain out")
+        request = SliceRequest(tuple(box or ()), on_slice, overlay)
+        answer_slices(predictor, film, request, as_json)
+        return
     asked = _request(predictor, (method, label, passes), (explain, overlay))
     boxes = _boxes(predictor, box or [])
     answers = []
@@ -126,17 +147,7 @@ def _boxes(predictor: "Predictor", given: list[str]) -> "Boxes":
         name = predictor.report.model
         expected = "outlines what lies in boxes: give --box" if prompted else "takes no --box"
         raise typer.BadParameter(f"'{name}' {expected}.")
-    return tuple(_box(text) for text in given)
-
-
-def _box(text: str) -> tuple[float, ...]:
-    try:
-        values = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        values = ()
-    if len(values) != 4:
-        raise typer.BadParameter(f"--box {text}: expected four numbers, X0,Y0,X1,Y1.")
-    return values
+    return tuple(typed_box(text) for text in given)
 
 
 def _request(
@@ -187,9 +198,10 @@ def _explain(
     predictor: "Predictor", film: "Film", path: Path, request: "MapRequest"
 ) -> dict[str, Any]:
     from ..runtime.heat_maps import on_film, overlay
+    from .printing import write_png
 
     explanation = predictor.explain(film, request)
-    _write_png(path, overlay(film, on_film(explanation, film, predictor.input)))
+    write_png(path, overlay(film, on_film(explanation, film, predictor.input)))
     return {
         "file": str(path),
         "method": explanation.method,
@@ -206,27 +218,16 @@ def _overlay(
 ) -> dict[str, Any]:
     from ..runtime import Detections, Segmentation
     from ..runtime.drawing import box_overlay, outline_overlay
+    from .printing import write_png
 
     path, request = wanted
     if isinstance(seen, Detections):
-        _write_png(path, box_overlay(film, tuple(b.box for b in seen.boxes)))
+        write_png(path, box_overlay(film, tuple(b.box for b in seen.boxes)))
         return {"shows": "boxes", "file": str(path)}
     if not isinstance(seen, Segmentation):
         return {"shows": "heat map", **_explain(predictor, film, path, request)}
-    _write_png(path, outline_overlay(film, seen))
+    write_png(path, outline_overlay(film, seen))
     return {"shows": "outlines", "file": str(path)}
-
-
-def _write_png(path: Path, pixels: "NDArray[np.uint8]") -> None:
-    import io
-
-    from PIL import Image
-
-    from ..runtime.files import write_atomic
-
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "PNG")
-    write_atomic(path, out.getvalue())
 
 
 def _map_path(explain: Path | None, films: list[Path], number: int) -> Path | None:

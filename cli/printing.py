@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 from ..runtime.records import to_json
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ..profiles.health import BundleHealth
+    from ..runtime.figures import Figure
 
 # Wide enough that no cell is cut where the output is a file or a pipe.
 PIPE_WIDTH = 180
@@ -58,9 +64,37 @@ def progress_bar() -> Iterator[Any]:
         yield move
 
 
+def write_png(path: "Path", pixels: "NDArray[np.uint8]") -> None:
+    """A picture (H, W) or (H, W, 3) as PNG.
+
+    Raises:
+        OutputError: `path` cannot be written.
+    """
+    import io
+
+    from PIL import Image
+
+    from ..runtime.files import write_atomic
+
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    write_atomic(path, out.getvalue())
+
+
 def share(value: float) -> str:
     """0.9634 as "96.3 %"."""
     return f"{value * 100:.1f} %"
+
+
+def shares(figure: "Figure") -> str:
+    """A share with its interval, "0.963 (0.950-0.971)"."""
+    return f"{figure.value:.3f} ({figure.low:.3f}-{figure.high:.3f})"
+
+
+def percents(figure: "Figure") -> str:
+    """The same as "96.3 (95.0-97.1) %"."""
+    value, low, high = (v * 100 for v in (figure.value, figure.low, figure.high))
+    return f"{value:.1f} ({low:.1f}-{high:.1f}) %"
 
 
 def print_health(health: "BundleHealth") -> None:

@@ -190,8 +190,13 @@ def _decode_dicom(data: bytes, name: str, voi: Voi) -> Film:
     except ModuleNotFoundError as err:
         if err.name != "pydicom":
             raise
-        raise FilmError(
-            f"'{name}' is a DICOM file, and pydicom, which reads them, is not installed. "
-            "Run: pip install 'clinicedge[dicom]'"
-        ) from err
+        raise no_pydicom(name) from err
     return decode_dicom(data, name, voi)
+
+
+def no_pydicom(name: str) -> FilmError:
+    """The refusal of a DICOM file where nothing reads it."""
+    return FilmError(
+        f"'{name}' is a DICOM file, and pydicom, which reads them, is not installed. "
+        "Run: pip install 'clinicedge[dicom]'"
+    )

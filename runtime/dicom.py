@@ -62,24 +62,30 @@ def decode_dicom(data: bytes, name: str, voi: Voi = "file") -> Film:
     ignore_warnings_of("pydicom")
     ignore_warnings_of("PIL")
     try:
-        dataset = _read(data, name)
-        _check(dataset, name)
-        pixels, notes = _pixels(dataset, name, voi)
-        spacing, more = _spacing(dataset)
-        source = FilmSource(
-            "dicom",
-            name,
-            sha256_bytes(data),
-            _text(dataset, "BodyPartExamined"),
-            _text(dataset, "Modality"),
-            notes + more,
-        )
+        dataset = read_dataset(data, name)
+        return film_of(dataset, name, voi, sha256_bytes(data))
     except (*BROKEN, BytesLengthException, InvalidDicomError) as err:
-        raise _damaged(name, str(err) or type(err).__name__) from err
+        raise damaged(name, str(err) or type(err).__name__) from err
+
+
+def film_of(dataset: FileDataset, name: str, voi: Voi, sha256: str) -> Film:
+    """The film of a data set of one frame; raises as `decode_dicom`, and what pydicom raises."""
+    check_header(dataset, name)
+    pixels, notes = _pixels(dataset, name, voi)
+    spacing, more = _spacing(dataset)
+    source = FilmSource(
+        "dicom",
+        name,
+        sha256,
+        _text(dataset, "BodyPartExamined"),
+        _text(dataset, "Modality"),
+        notes + more,
+    )
     return Film(np.ascontiguousarray(pixels), spacing, source)
 
 
-def _damaged(name: str, reason: str) -> DamagedFilmError:
+def damaged(name: str, reason: str) -> DamagedFilmError:
+    """The refusal of a file that cannot be decoded."""
     return DamagedFilmError(
         f"'{name}' is a DICOM file that cannot be decoded ({' '.join(reason.split())[:200]}): it "
         "was cut short, changed on the way, or written wrongly. Send it again from the machine."
@@ -91,13 +97,13 @@ def _text(dataset: Dataset, keyword: str) -> str | None:
     return str(value).strip() or None if value is not None else None
 
 
-def _number(dataset: Dataset, keyword: str) -> int:
+def number_of(dataset: Dataset, keyword: str) -> int:
     """A whole number of the image description; 0 where it is absent or empty."""
     value = dataset.get(keyword)
     return int(value) if value is not None and value != "" else 0
 
 
-def _read(data: bytes, name: str) -> FileDataset:
+def read_dataset(data: bytes, name: str) -> FileDataset:
     """Parse the data set.
 
     Raises:
@@ -129,26 +135,31 @@ def _check_deflated(data: bytes, name: str) -> None:
         )
 
 
-def _check(dataset: FileDataset, name: str) -> None:
-    """Refuse by the header what is no single radiograph."""
-    rows, columns = _number(dataset, "Rows"), _number(dataset, "Columns")
+def check_header(dataset: FileDataset, name: str) -> None:
+    """Refuse by the header what is no single radiograph.
+
+    Raises:
+        FilmError: as `decode_dicom`.
+    """
+    rows, columns = number_of(dataset, "Rows"), number_of(dataset, "Columns")
     if "PixelData" not in dataset:
         modality = _text(dataset, "Modality") or "unknown"
         if rows and columns and "FloatPixelData" not in dataset:
-            raise _damaged(name, f"it announces {columns} x {rows} pixels and has none")
+            raise damaged(name, f"it announces {columns} x {rows} pixels and has none")
         raise NotAFilmError(
             f"'{name}' is a DICOM file without pixels (modality {modality}). "
             "Send the image of the study: CR, DX, or DR."
         )
     if not (rows and columns):
-        raise _damaged(name, "it has pixels but not their rows and columns")
+        raise damaged(name, "it has pixels but not their rows and columns")
     check_size(rows, columns, name)
-    frames = _number(dataset, "NumberOfFrames")
+    frames = number_of(dataset, "NumberOfFrames")
     if frames > 1:
         raise NotAFilmError(
-            f"'{name}' has {frames} frames; a film has one. Send a single radiograph."
+            f"'{name}' has {frames} frames; a film has one. Send a single radiograph, or outline "
+            "lesions on all of them with `clinicedge predict --slices`."
         )
-    bits, kind = _number(dataset, "BitsAllocated"), _text(dataset, "PhotometricInterpretation")
+    bits, kind = number_of(dataset, "BitsAllocated"), _text(dataset, "PhotometricInterpretation")
     if bits not in (8, 16) or kind not in (*_GREYS, *_COLOURS, "PALETTE COLOR"):
         raise NotAFilmError(
             f"'{name}' has {bits} bits a pixel and the colours {kind}; a film has 8 or 16 and is "
@@ -189,9 +200,9 @@ def _check_codestream(dataset: FileDataset, name: str) -> None:
     """A codestream of another size than the header's would be decoded in full: look first."""
     frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
     found = codestream_size(frame)
-    expected = (_number(dataset, "Rows"), _number(dataset, "Columns"))
+    expected = (number_of(dataset, "Rows"), number_of(dataset, "Columns"))
     if found is not None and found != expected:
-        raise _damaged(
+        raise damaged(
             name,
             f"the picture inside is {found[1]} x {found[0]} pixels, the header says "
             f"{expected[1]} x {expected[0]}",
@@ -256,9 +267,9 @@ def _padding(dataset: FileDataset, stored: NDArray[np.int32]) -> NDArray[np.bool
     """Where the stored values are padding (PS3.3 C.7.5.1.1.2); None where there is none."""
     if dataset.get("PixelPaddingValue") is None:
         return None
-    ends = [_number(dataset, "PixelPaddingValue")]
+    ends = [number_of(dataset, "PixelPaddingValue")]
     if dataset.get("PixelPaddingRangeLimit") is not None:
-        ends.append(_number(dataset, "PixelPaddingRangeLimit"))
+        ends.append(number_of(dataset, "PixelPaddingRangeLimit"))
     mask: NDArray[np.bool_] = (stored >= min(ends)) & (stored <= max(ends))
     return mask if mask.any() else None
 

@@ -1,10 +1,13 @@
 """Regions drawn on a film."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from .film import Film
-from .predictions import Segmentation
+from .outlines import Polygon
+from .predictions import Lesion, Segmentation
 
 _LINE = (255, 176, 0)
 _RAW = (120, 160, 255)
@@ -17,19 +20,29 @@ def outline_overlay(film: Film, seen: Segmentation, raw: bool = False) -> NDArra
     Args:
         raw: also the mask before cleaning, in another colour.
     """
-    from PIL import Image, ImageDraw
-
     from .outlines import region_outlines
     from .predictions_json import RAW_REGIONS
 
-    asked = tuple(one.prompt for one in seen.lesions if one.prompt is not None)
+    return _drawn(film, seen.lesions, region_outlines(seen.raw, RAW_REGIONS) if raw else ())
+
+
+def lesion_overlay(film: Film, lesions: Sequence[Lesion]) -> NDArray[np.uint8]:
+    """The film with lesions alone, as `outline_overlay`."""
+    return _drawn(film, lesions, ())
+
+
+def _drawn(
+    film: Film, lesions: Sequence[Lesion], beneath: Sequence[tuple[Polygon, ...]]
+) -> NDArray[np.uint8]:
+    from PIL import Image, ImageDraw
+
+    asked = tuple(one.prompt for one in lesions if one.prompt is not None)
     image = Image.fromarray(box_overlay(film, asked))
     draw = ImageDraw.Draw(image)
     thick = _thick(film)
-    beneath = region_outlines(seen.raw, RAW_REGIONS) if raw else ()
     for polygons, colour in (
         *((p, _RAW) for p in beneath),
-        *((lesion.outline, _LINE) for lesion in seen.lesions),
+        *((lesion.outline, _LINE) for lesion in lesions),
     ):
         for polygon in polygons:
             draw.line([*polygon, polygon[0]], fill=colour, width=thick)
