@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from ..profiles.audit_bundle import AuditReport
     from ..profiles.evaluation import (
         ArtifactFigures,
-        ArtifactMasks,
         EvaluationReport,
         PartFigures,
         Prompts,
@@ -18,23 +17,9 @@ if TYPE_CHECKING:
         Wanted,
     )
     from ..runtime import Bundle
-    from ..runtime.figures import Figure
 
 COLUMNS = ("artifact", "compute", ">threshold", ">accuracy", ">sensitivity", ">specificity", ">AUC")
 NO_SCORE = (">no score", ">accuracy of all")
-MASK_COLUMNS = (
-    "artifact",
-    "compute",
-    ">threshold",
-    ">pixel accuracy",
-    ">mean IoU",
-    ">IoU",
-    ">Dice",
-    ">precision",
-    ">recall",
-    ">F1",
-    ">drawn where nothing is",
-)
 
 
 def run(
@@ -42,8 +27,8 @@ def run(
     data: Annotated[
         Path,
         typer.Option(
-            help="Folder with manifest.csv (file, label, patient, split); a bare name is also "
-            "looked for in CLINICEDGE_DATA."
+            help="Folder with manifest.csv (file, patient, split, and label, findings, mask or "
+            "boxes_xyxy); a bare name is also looked for in CLINICEDGE_DATA."
         ),
     ],
     part: Annotated[
@@ -92,11 +77,14 @@ def run(
 
     Accuracy, sensitivity, specificity and AUC with 95 % intervals over patients, each artifact at
     its own threshold, and how many films it decides otherwise than FP32; for several findings
-    each on its own, for masks Dice, IoU and pixel figures at the films' own resolution. A second
-    table tells what each artifact decides otherwise than FP32 of its format, with McNemar's exact
-    test, what it lost, and how far its scores are from shares (expected calibration error). A
-    pipeline is scored whole; films without lungs get no score and are counted. Patients that
-    trained or tuned any member are refused. Exit code 0: done; 2: refused.
+    each on its own, for masks Dice, IoU and pixel figures at the films' own resolution, for boxes
+    AP50, recall, precision and the mean IoU of hits. A second table tells what each artifact
+    decides otherwise than FP32 of its format, with McNemar's exact test, what it lost, and how far
+    its scores are from shares (expected calibration error). A pipeline is scored whole; films
+    without lungs get no score and are counted. A lesion pipeline's masks are told from the boxes
+    that it finds, from the true ones and from these moved: the Dice lost against true boxes is
+    what finding them by machine costs. Patients that trained or tuned any member are refused.
+    Exit code 0: done; 2: refused.
 
     \b
     Examples:
@@ -104,6 +92,7 @@ def run(
         clinicedge evaluate BUNDLE --data kermany224 --part test --json
         clinicedge evaluate BUNDLE --data films/ --reliability diagram.png
         clinicedge evaluate medsam2-256/ --data btxrd256 --boxes moved
+        clinicedge evaluate lesion-segmenter/ --data btxrd256 --json
         clinicedge evaluate BUNDLE --data kermany224 --shortcut-audit --masks lungmasks
     """
     from ..profiles.evaluate import evaluate
@@ -169,7 +158,7 @@ def _audit(
 
 
 def _print_audit(report: "AuditReport") -> None:
-    from .printing import print_table
+    from .printing import percents, print_table, shares
 
     for part in report.parts:
         figures = part.figures
@@ -179,12 +168,12 @@ def _print_audit(report: "AuditReport") -> None:
             "out without lungs",
             ("view", ">AUC", ">no score"),
             [
-                (v.view, _share(v.auc) if v.auc else "not measured", str(v.no_score))
+                (v.view, shares(v.auc) if v.auc else "not measured", str(v.no_score))
                 for v in figures.views
             ],
         )
         inside = figures.peaks_inside
-        said = f"{_percent(inside)} of {inside.n} positive films" if inside else "not measured"
+        said = f"{percents(inside)} of {inside.n} positive films" if inside else "not measured"
         print(f"the explanation peaks inside the lungs: {said}; flat maps: {figures.flat_maps}")
     print(f"lungs: {report.lungs}; hidden behind {report.fill}; {report.how}.")
 
@@ -225,6 +214,7 @@ def _keep(bundle: "Bundle", report: "EvaluationReport") -> None:
 
 def _print_part(report: "EvaluationReport", part: "PartFigures") -> None:
     from ._decisions import evaluated, print_decisions
+    from ._found import print_found
     from .printing import print_table
 
     title = (
@@ -241,55 +231,28 @@ def _print_part(report: "EvaluationReport", part: "PartFigures") -> None:
         )
         if gaps:
             print("accuracy of all: films without a score count as wrong.")
-    if part.masks:
-        print_table(title, (*MASK_COLUMNS, flips), [_mask_row(row) for row in part.masks])
-        print("Dice and IoU: mean over films with a mask; the other figures over all pixels.")
+    print_found(title, part)
     print_decisions("against FP32 of the same format, on films that both score", evaluated(part))
     for reason in part.not_measured:
         print(f"not measured: {reason}")
 
 
 def _row(row: "ArtifactFigures", gaps: bool) -> tuple[str, ...]:
+    from .printing import percents, shares
+
     f = row.figures
     cells = [
         row.artifact,
         row.compute,
         f"{row.threshold:.3f}",
-        _percent(f.accuracy),
-        _percent(f.sensitivity),
-        _percent(f.specificity),
-        _share(f.auc),
+        percents(f.accuracy),
+        percents(f.sensitivity),
+        percents(f.specificity),
+        shares(f.auc),
     ]
     if row.label:
-        cells.append(_share(row.f1) if row.f1 else "not measured")
+        cells.append(shares(row.f1) if row.f1 else "not measured")
     if gaps:
         with_gaps = row.accuracy_with_no_score or f.accuracy
-        cells += [str(row.no_score), _percent(with_gaps)]
+        cells += [str(row.no_score), percents(with_gaps)]
     return (*cells, str(row.flips))
-
-
-def _mask_row(row: "ArtifactMasks") -> tuple[str, ...]:
-    f = row.figures
-    return (
-        row.artifact,
-        row.compute,
-        f"{row.threshold:.3f}",
-        f"{f.pixel_accuracy:.4f}",
-        f"{f.mean_iou:.4f}",
-        _share(f.iou),
-        _share(f.dice),
-        f"{f.precision:.4f}",
-        f"{f.recall:.4f}",
-        f"{f.f1:.4f}",
-        _percent(f.false_alarms) if f.false_alarms else "no such film",
-        str(row.flips),
-    )
-
-
-def _percent(figure: "Figure") -> str:
-    value, low, high = (v * 100 for v in (figure.value, figure.low, figure.high))
-    return f"{value:.1f} ({low:.1f}-{high:.1f}) %"
-
-
-def _share(figure: "Figure") -> str:
-    return f"{figure.value:.3f} ({figure.low:.3f}-{figure.high:.3f})"

@@ -15,7 +15,7 @@ class Answer:
 
     Attributes:
         labels: of the answer; of a cascade, its first stage's.
-        positive_label: None where there are several findings.
+        positive_label: None where there are several findings, or boxes.
         second: the findings of a cascade's second stage, else ().
     """
 
@@ -52,13 +52,16 @@ def _model_answer(bundle: Bundle) -> Answer:
         draws = manifest.task in ("segmentation", "promptable-segmentation")
         if draws and output.meaning == "mask" and output.labels:
             return Answer("segmentation", output.labels, output.labels[0])
+        if manifest.task == "detection" and output.meaning == "logits" and output.labels:
+            return Answer("detection", output.labels, None)
         if manifest.task == "findings" and output.meaning == "logits" and output.labels:
             return Answer("findings", output.labels, None)
         if manifest.task == "classification" and output.positive_label is not None:
             return Answer("classification", output.labels, output.positive_label)
     raise ArtifactError(
-        f"'{manifest.name}' has no output with a positive label, findings or a mask, so there is "
-        "nothing to compare with labels; expected a two-label classifier, findings or a mask."
+        f"'{manifest.name}' has no output with a positive label, findings, boxes or a mask, so "
+        "there is nothing to compare with labels; expected a two-label classifier, findings, boxes "
+        "or a mask."
     )
 
 

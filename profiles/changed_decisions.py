@@ -21,6 +21,7 @@ from ..runtime.predictions import (
 )
 from ..runtime.predictor import Predictor
 from .answers import Answer, answer_of, film_input
+from .boxes import BoxFilm, read_box_dataset
 from .datasets import DataFilm
 from .evaluate_labels import read_labels
 from .masks import MaskFilm, read_mask_dataset
@@ -133,11 +134,14 @@ def _same_answer(one: Bundle, other: Bundle) -> Answer:
     return first
 
 
-def _films(answer: Answer, root: Path) -> tuple[Sequence[DataFilm | MaskFilm], str]:
+def _films(answer: Answer, root: Path) -> tuple[Sequence[DataFilm | MaskFilm | BoxFilm], str]:
     if answer.kind == "segmentation":
         masks = read_mask_dataset(root)
-        films: Sequence[DataFilm | MaskFilm] = masks.part(PART).films
+        films: Sequence[DataFilm | MaskFilm | BoxFilm] = masks.part(PART).films
         name = masks.name
+    elif answer.kind == "detection":
+        boxes = read_box_dataset(root, answer.labels)
+        films, name = boxes.part(PART).films, boxes.name
     else:
         data = read_labels(answer, root)
         films, name = data.part(PART).films, data.name

@@ -1,8 +1,9 @@
 """How well each artifact of a bundle decides on a data folder, each at its own threshold.
 
-The door: what is asked and answered stands in `evaluation`, the scoring of labels and masks in
-`evaluate_labels` and `evaluate_masks`. A pipeline is scored whole, film by film, its members
-opened at one format and precision after the other.
+The door: what is asked and answered stands in `evaluation`, the scoring of labels, boxes and masks
+in `evaluate_labels`, `evaluate_boxes` and `evaluate_masks`, of lesions in `evaluate_lesions`. A
+pipeline is scored whole, film by film, its members opened at one format and precision after the
+other.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,9 +18,12 @@ from ..runtime.files import write_atomic
 from ..runtime.predictor import Predictor
 from ..runtime.records import dump_bytes
 from .answers import Answer, answer_of, film_input, variants
+from .boxes import read_box_dataset
+from .evaluate_boxes import box_part, score_boxes
 from .evaluate_labels import part_figures, read_labels, score, targets
+from .evaluate_lesions import NOTE, lesion_part, score_lesions
 from .evaluate_masks import mask_part, score_masks
-from .evaluate_parts import choose_parts, refuse_used_films, unknown_training
+from .evaluate_parts import choose_parts, part_films, refuse_used_films, unknown_training
 from .evaluate_prompts import is_asked, note_of
 from .evaluation import ACCURACY_SCHEMA, EvaluationReport, PartFigures, Question, Ran
 from .film_store import Films, FilmStore, ResizedFilms
@@ -33,7 +37,7 @@ Scored = TypeVar("Scored")
 
 @dataclass(frozen=True)
 class _Work:
-    """What a scoring of labels or masks goes by."""
+    """What a scoring of labels, boxes or masks goes by."""
 
     bundle: Bundle
     answer: Answer
@@ -48,8 +52,8 @@ def evaluate(
     """Score the films of a data folder with every artifact.
 
     Args:
-        data: folder with a manifest.csv as `read_dataset`, `read_findings_dataset` or
-            `read_mask_dataset` reads it.
+        data: folder with a manifest.csv as `read_dataset`, `read_findings_dataset`,
+            `read_box_dataset` or `read_mask_dataset` reads it.
         progress: called with (done, total, what).
 
     Raises:
@@ -61,7 +65,7 @@ def evaluate(
         FilmError: a film cannot be read.
     """
     work = _Work(bundle, answer_of(bundle), question, progress)
-    of_kind = _masks if work.answer.kind == "segmentation" else _labels
+    of_kind = {"segmentation": _masks, "detection": _boxes}.get(work.answer.kind, _labels)
     name, n_films, parts, skipped = of_kind(work, data)
     return EvaluationReport(
         schema=ACCURACY_SCHEMA,
@@ -95,20 +99,54 @@ def _labels(work: _Work, root: Path) -> _Result:
     return data.name, len(films), parts, skipped
 
 
+def _boxes(work: _Work, root: Path) -> _Result:
+    labels = work.answer.labels
+    data = read_box_dataset(root, labels)
+    chosen = choose_parts(work.bundle, data, work.question)
+    work.notes.extend(refuse_used_films(work.bundle, chosen) + unknown_training(work.bundle))
+    films = tuple(dict.fromkeys(f for part in chosen.values() for f in part.films))
+    read = _whole_films(work, [f.path for f in films])
+    scored, skipped = _each(work, lambda p, ran: score_boxes(p, ran, (read, films), work.progress))
+    parts = tuple(
+        box_part(
+            part_films(name, films, held.films),
+            labels,
+            sum(bool(f.boxes) for f in held.films),
+            scored,
+        )
+        for name, held in chosen.items()
+    )
+    return data.name, len(films), parts, skipped
+
+
 def _masks(work: _Work, root: Path) -> _Result:
     data = read_mask_dataset(root)
     chosen = choose_parts(work.bundle, data, work.question)
     work.notes.extend(refuse_used_films(work.bundle, chosen) + unknown_training(work.bundle))
     films = tuple(dict.fromkeys(f for part in chosen.values() for f in part.films))
-    spec = film_input(work.bundle)
-    read = FilmStore([f.path for f in films], spec.dicom.voi if spec else "file")
+    read = _whole_films(work, [f.path for f in films])
+    inside = [part_films(name, films, held.films) for name, held in chosen.items()]
+    rules = work.bundle.manifest.pipeline
+    if rules is not None and rules.kind == "lesions":
+        work.notes.append(NOTE)
+        lesions, skipped = _each(
+            work, lambda p, ran: score_lesions(p, ran, (read, films), work.progress)
+        )
+        return data.name, len(films), tuple(lesion_part(p, lesions) for p in inside), skipped
     boxes = work.question.boxes if is_asked(work.bundle.manifest) else None
     work.notes.extend(note_of(boxes))
     scored, skipped = _each(
         work, lambda p, ran: score_masks(p, ran, (read, films), work.progress, boxes)
     )
-    parts = tuple(mask_part(name, films, chosen, scored) for name in chosen)
-    return data.name, len(films), parts, skipped
+    return data.name, len(films), tuple(mask_part(p, scored) for p in inside), skipped
+
+
+def _whole_films(work: _Work, paths: list[Path]) -> FilmStore:
+    """At their own size: boxes and masks are compared there."""
+    spec = film_input(work.bundle)
+    specs = [model.manifest.input for _, model in work.bundle.models()]
+    first = spec or next((s for s in specs if s), None)
+    return FilmStore(paths, first.dicom.voi if first else "file")
 
 
 def _films(work: _Work, paths: list[Path]) -> Films:
@@ -116,8 +154,7 @@ def _films(work: _Work, paths: list[Path]) -> Films:
     spec = film_input(work.bundle)
     if spec is not None:
         return ResizedFilms(paths, spec, work.progress)
-    specs = [model.manifest.input for _, model in work.bundle.models()]
-    return FilmStore(paths, next((s.dicom.voi for s in specs if s), "file"))
+    return _whole_films(work, paths)
 
 
 def _each(
@@ -156,10 +193,18 @@ def keep(bundle: Bundle, report: EvaluationReport) -> tuple[Path, ...]:
     """
     hashes = {r.artifact_sha256 for part in report.parts for r in part.rows}
     hashes |= {r.artifact_sha256 for part in report.parts for r in part.masks}
+    hashes |= {r.artifact_sha256 for part in report.parts for r in part.boxes}
     paths = []
     for sha256 in sorted(hashes):
         parts = tuple(
-            replace(p, rows=_of(p.rows, sha256), masks=_of(p.masks, sha256)) for p in report.parts
+            replace(
+                p,
+                rows=_of(p.rows, sha256),
+                masks=_of(p.masks, sha256),
+                boxes=_of(p.boxes, sha256),
+                given_boxes=_of(p.given_boxes, sha256),
+            )
+            for p in report.parts
         )
         told = f"{report.data}-moved-boxes" if report.boxes == "moved" else report.data
         path = bundle.folder / "measurements" / f"{sha256}-accuracy-{told}.json"

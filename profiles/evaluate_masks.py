@@ -1,20 +1,31 @@
 """How well each artifact's masks fit, at each film's own resolution."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import DataError, TensorError
+from ..runtime.film import Film
 from ..runtime.predictions import Segmentation
 from ..runtime.predictor import Predictor
+from .evaluate_parts import PartFilms
 from .evaluate_prompts import prompts_of
-from .evaluation import ArtifactMasks, PartFigures, Prompts, Ran, Wanted, reference_of
+from .evaluation import (
+    ArtifactMasks,
+    MaskLoss,
+    PartFigures,
+    Prompts,
+    Ran,
+    fp32_of,
+    reference_of,
+)
 from .film_store import Films
 from .mask_metrics import MaskFigures, PixelCounts, count_pixels, mask_figures
-from .masks import MaskDataset, MaskFilm, read_mask_pixels
+from .masks import MaskFilm, read_mask_pixels
 from .measure import Progress
+from .paired import dice_loss
 
 Floats = NDArray[np.float64]
 
@@ -23,7 +34,7 @@ Floats = NDArray[np.float64]
 class MaskScores:
     """Pixels (N, 4) of each film, hit, extra, missed and rest, as shown and as thresholded.
 
-    `found`: bool (N,), whether anything is shown.
+    `found`: bool (N,), whether anything is shown. `boxes`: as in `ArtifactMasks`.
     """
 
     ran: Ran
@@ -31,6 +42,7 @@ class MaskScores:
     shown: Floats
     raw: Floats
     found: NDArray[np.bool_]
+    boxes: str = ""
 
 
 def score_masks(
@@ -60,64 +72,93 @@ def score_masks(
         if boxes is not None and not asked:
             shown[number] = raw[number] = count_pixels(np.zeros(truth.shape, bool), truth)
             continue
-        answer = predictor.predict(films.film(number), asked)
+        seen = films.film(number)
+        refuse_other_size(film, truth, seen)
+        answer = predictor.predict(seen, asked)
         if not isinstance(answer, Segmentation):
             raise TensorError(f"'{ran.artifact}' answers without a mask; expected one.")
-        if truth.shape != answer.mask.shape:
-            raise DataError(
-                f"the mask {film.mask} has {truth.shape[1]} x {truth.shape[0]} pixels, its film "
-                f"{answer.mask.shape[1]} x {answer.mask.shape[0]}; expected the same size."
-            )
         shown[number] = count_pixels(answer.mask, truth)
         raw[number] = count_pixels(answer.raw, truth)
         found[number] = answer.positive
     progress(len(films), len(films), ran.artifact)
     threshold = next(iter(predictor.thresholds.values()))
-    return MaskScores(ran, threshold, shown, raw, found)
+    return MaskScores(ran, threshold, shown, raw, found, boxes or "")
 
 
-def mask_part(
-    name: Wanted,
-    films: Sequence[MaskFilm],
-    chosen: Mapping[Wanted, MaskDataset],
-    scored: Sequence[MaskScores],
-) -> PartFigures:
+def refuse_other_size(mask: MaskFilm, truth: NDArray[np.uint8], film: Film) -> None:
+    """Stop where a mask does not lie on its film pixel by pixel.
+
+    Raises:
+        DataError: it has another size.
+    """
+    if truth.shape != film.pixels.shape:
+        raise DataError(
+            f"the mask {mask.mask} has {truth.shape[1]} x {truth.shape[0]} pixels, its film "
+            f"{film.pixels.shape[1]} x {film.pixels.shape[0]}; expected the same size."
+        )
+
+
+def mask_part(part: PartFilms, scored: Sequence[MaskScores]) -> PartFigures:
     """All artifacts on one part.
 
     Raises:
         DataError: no film of the part has a mask.
     """
-    held = set(chosen[name].films)
-    inside = np.array([f in held for f in films])
-    patients = tuple(f.patient_key for f in films if f in held)
     reference = reference_of(scored)
+    true_pixels = reference.raw[part.inside][:, [0, 2]].sum(axis=1)
+    return PartFigures(
+        part=part.name,
+        n_films=len(part.patients),
+        n_positive=int((true_pixels > 0).sum()),
+        n_patients=len(set(part.patients)),
+        reference=reference.ran.artifact,
+        rows=(),
+        masks=mask_rows(part, scored),
+    )
+
+
+def mask_rows(part: PartFilms, scored: Sequence[MaskScores]) -> tuple[ArtifactMasks, ...]:
+    """A row an artifact; raises as `mask_part`."""
+    reference, inside = reference_of(scored), part.inside
     rows = []
     for one in scored:
         flips = int(np.sum((one.found != reference.found)[inside]))
+        fp32 = fp32_of(one, scored)
         rows.append(
             ArtifactMasks(
                 **vars(one.ran),
                 threshold=one.threshold,
-                figures=_figures(name, one.shown[inside], patients),
-                raw=_figures(name, one.raw[inside], patients),
+                figures=_figures(part, one.shown[inside]),
+                raw=_figures(part, one.raw[inside]),
                 flips=flips,
-                agreement=1.0 - flips / len(patients),
+                agreement=1.0 - flips / len(part.patients),
+                boxes=one.boxes,
+                losses=() if fp32 is None else (lost_dice(part, fp32, one, fp32.ran.artifact),),
             )
         )
-    true_pixels = reference.raw[inside][:, [0, 2]].sum(axis=1)
-    return PartFigures(
-        part=name,
-        n_films=len(patients),
-        n_positive=int((true_pixels > 0).sum()),
-        n_patients=len(set(patients)),
-        reference=reference.ran.artifact,
-        rows=(),
-        masks=tuple(rows),
-    )
+    return tuple(rows)
 
 
-def _figures(name: Wanted, counts: Floats, patients: tuple[str, ...]) -> MaskFigures:
+def lost_dice(part: PartFilms, better: MaskScores, one: MaskScores, against: str) -> MaskLoss:
+    """What `one` loses of Dice against `better`, film by film.
+
+    Raises:
+        DataError: no film of the part has a mask.
+    """
+    first, second = (_dice(scores.shown[part.inside]) for scores in (better, one))
+    loss = dice_loss(first, second, part.patients)
+    return MaskLoss(against, loss.value, loss.low, loss.high, loss.n, loss.n_patients)
+
+
+def _dice(counts: Floats) -> Floats:
+    """(N,) of pixels (N, 4); NaN where a film has no mask."""
+    hit, extra, missed, _ = counts.T
+    has = hit + missed > 0
+    return np.where(has, 2 * hit / np.maximum(2 * hit + extra + missed, 1.0), np.nan)
+
+
+def _figures(part: PartFilms, counts: Floats) -> MaskFigures:
     try:
-        return mask_figures(PixelCounts(*counts.T), patients)
+        return mask_figures(PixelCounts(*counts.T), part.patients)
     except DataError as err:
-        raise DataError(f"part '{name}': {err}") from err
+        raise DataError(f"part '{part.name}': {err}") from err

@@ -1,21 +1,43 @@
 """Which films an evaluation may read: parts of the split, without patients that were used."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..runtime.bundle import Bundle
 from ..runtime.errors import DataError, OverlapError
 from ..runtime.figures import Part
+from .boxes import BoxDataset
 from .datasets import Dataset
 from .evaluation import TEST_PARTS, USED_PARTS, Question, Wanted
 from .film_identity import refuse_copies
 from .masks import MaskDataset
+from .placing import Placed
 from .splits import find_overlap
 
-Data = TypeVar("Data", Dataset, MaskDataset)
+Data = TypeVar("Data", Dataset, MaskDataset, BoxDataset)
 # What convert writes of weights without a card.
 UNKNOWN = "not recorded"
 _SHOWN = 5
+
+
+@dataclass(frozen=True, eq=False)
+class PartFilms:
+    """Which of the scored films are in a part: bool (N,), and the patient keys of those."""
+
+    name: Wanted
+    inside: NDArray[np.bool_]
+    patients: tuple[str, ...]
+
+
+def part_films(name: Wanted, films: Sequence[Placed], held: Collection[Placed]) -> PartFilms:
+    """The films of one part, `held`, among all that were scored."""
+    known = set(held)
+    inside = np.array([film in known for film in films])
+    return PartFilms(name, inside, tuple(film.patient_key for film in films if film in known))
 
 
 def choose_parts(bundle: Bundle, data: Data, question: Question) -> dict[Wanted, Data]:

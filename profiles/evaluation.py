@@ -6,6 +6,7 @@ from typing import Literal, Protocol, TypeVar, get_args
 
 from ..runtime.figures import Figure, Part, ReliabilityBin
 from ..runtime.guarding import PairedLoss
+from .box_metrics import BoxFigures
 from .machine import Machine
 from .mask_metrics import MaskFigures
 from .measure import Skipped
@@ -20,9 +21,7 @@ Wanted = Literal[
 WANTED: tuple[Wanted, ...] = get_args(Wanted)
 TEST_PARTS: tuple[Wanted, ...] = ("test", "official-test", "official-test-new-patients")
 USED_PARTS: tuple[Part, ...] = ("train", "select", "guard")
-Kind = Literal["classification", "findings", "cascade", "segmentation"]
-
-
+Kind = Literal["classification", "findings", "cascade", "detection", "segmentation"]
 Prompts = Literal["true", "moved"]
 
 
@@ -109,11 +108,51 @@ class ArtifactFigures:
 
 
 @dataclass(frozen=True)
+class ArtifactBoxes:
+    """One artifact's boxes of one label on one part.
+
+    Attributes:
+        flips: films on which it finds a box and the reference none, or the reverse.
+        against: the FP32 artifact of the same format; "" for itself or where it did not run.
+        losses: of recall and AP50 against that, with paired intervals.
+    """
+
+    artifact: str
+    artifact_sha256: str
+    engine_version: str
+    compute: str
+    threshold: float
+    label: str
+    figures: BoxFigures
+    flips: int
+    agreement: float
+    against: str = ""
+    losses: tuple[PairedLoss, ...] = ()
+
+
+@dataclass(frozen=True)
+class MaskLoss:
+    """Mean Dice of `against` less the row's own on the same films; above 0 is a loss.
+
+    `against`: the FP32 artifact of the same format, or "true boxes", what the same artifact draws
+    in the boxes around the true masks. Interval as in `PairedLoss`; films with a mask count.
+    """
+
+    against: str
+    value: float
+    low: float
+    high: float
+    n: int
+    n_patients: int
+
+
+@dataclass(frozen=True)
 class ArtifactMasks:
     """One artifact's masks on one part, at each film's own resolution.
 
     `figures` are of the mask as it is shown, after cleaning; `raw` of the threshold alone.
     `flips`: films on which one finds something and the reference does not, or the reverse.
+    `boxes`: what the masks were drawn in, "found", "true" or "moved" boxes; "" where in none.
     """
 
     artifact: str
@@ -125,6 +164,8 @@ class ArtifactMasks:
     raw: MaskFigures
     flips: int
     agreement: float
+    boxes: str = ""
+    losses: tuple[MaskLoss, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,11 +173,14 @@ class PartFigures:
     """All artifacts on one part of the data.
 
     Attributes:
-        n_positive: films with the positive label, any finding, or a mask.
+        n_positive: films with the positive label, any finding, a box or a mask.
         reference: the artifact that flips count from.
-        rows: an artifact and label each; () for masks.
-        masks: an artifact each; () for labels.
-        not_measured: findings without figures, and why.
+        rows: an artifact and label each; () for masks and boxes.
+        masks: an artifact each; () for labels and boxes.
+        not_measured: findings or labels without figures, and why.
+        boxes: an artifact and label each, of a detector or a lesion pipeline's.
+        given_boxes: of a lesion pipeline what its segmenter draws in true boxes and in moved ones,
+            an artifact each.
     """
 
     part: Wanted
@@ -147,6 +191,8 @@ class PartFigures:
     rows: tuple[ArtifactFigures, ...]
     masks: tuple[ArtifactMasks, ...] = ()
     not_measured: tuple[str, ...] = ()
+    boxes: tuple[ArtifactBoxes, ...] = ()
+    given_boxes: tuple[ArtifactMasks, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """A mask for each box that is given with a film: one network, encoded once, decoded a box."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -102,13 +103,34 @@ class PromptableSegmenter(ModelPredictor):
         Raises:
             TensorError: the network answered with something that is no number.
         """
+        return self.outlined_each(film, (prompts,))[0]
+
+    def outlined_each(self, film: Film, asked: Sequence[tuple[Prompt, ...]]) -> tuple[Drawn, ...]:
+        """As `outlined` for each group of prompts on its own; the film is encoded once.
+
+        `timing` of each is that of all together.
+        """
+        every = [prompt for prompts in asked for prompt in prompts]
+        answers: Answers = {}
+        timing = Timing(0.0, 0.0)
+        if every:
+            boxes = np.array([p.box for p in every])
+            answers, timing = self._asked(film, to_input(boxes, film.pixels.shape, self.input))
+        drawn, start = [], 0
+        for prompts in asked:
+            rows = {n: values[start : start + len(prompts)] for n, values in answers.items()}
+            drawn.append(self._drawn(film, prompts, rows, timing))
+            start += len(prompts)
+        return tuple(drawn)
+
+    def _drawn(
+        self, film: Film, prompts: tuple[Prompt, ...], answers: Answers, timing: Timing
+    ) -> Drawn:
         size = film.pixels.shape
         raw, mask = np.zeros(size, bool), np.zeros(size, bool)
         grid = np.zeros(self._output.shape[1:], np.float32)
         if not prompts:
             return Drawn((), grid, raw, mask, Timing(0.0, 0.0))
-        boxes = to_input(np.array([p.box for p in prompts]), size, self.input)
-        answers, timing = self._asked(film, boxes)
         how = Drawing(self.input, self._rules, self.threshold)
         lesions = []
         for number, prompt in enumerate(prompts):

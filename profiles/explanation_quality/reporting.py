@@ -147,6 +147,11 @@ def _job(bundle: Bundle, asked: Asked) -> Job:
     film_input(bundle)
     if answer.kind == "segmentation":
         return _mask_job(bundle, asked, answer)
+    if answer.kind == "detection":
+        raise ArtifactError(
+            f"'{bundle.manifest.name}' answers with boxes, which show where it looks; maps are "
+            "measured of models that score films or draw masks."
+        )
     label = asked.label or answer.positive_label or answer.labels[0]
     films, data, part = _films(bundle, asked, answer, label)
     return Job(

@@ -122,6 +122,57 @@ def test_a_pipeline_is_put_together_verified_and_asked(
     assert "expected detection as detector" in ran.err
 
 
+def test_boxes_and_masks_are_measured(ce: Command, tmp_path: Path) -> None:
+    folder = boxes.lesions(tmp_path / "lesions").folder
+    data = tmp_path / "legs"
+    data.mkdir()
+    lines = ["file,mask,boxes_xyxy,patient,split"]
+    for number, spot in enumerate(((16, 16, 48, 48), (32, 32, 64, 64), ())):
+        film = boxes.spots(*((spot,) if spot else ()), size=(128, 128))
+        (data / f"{number}.png").write_bytes(encode_png(film))
+        (data / f"m{number}.png").write_bytes(encode_png(film))
+        told = " ".join(map(str, spot))
+        lines.append(f"{number}.png,m{number}.png,{told},p{number},train")
+    (data / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    ran = ce("evaluate", folder, "--data", data)
+    assert ran.code == 0, ran.err
+    for words in ("boxes of TUMOUR", "AP50", "mean IoU of hits", "moved", "lost Dice"):
+        assert words in ran.out
+    detector = boxes.detector(tmp_path / "detector").folder
+    ran = ce("evaluate", detector, "--data", data, "--json", "--no-keep")
+    assert ran.code == 0, ran.err
+    (part,) = json.loads(ran.out)["parts"]
+    assert part["boxes"][0]["figures"]["recall"]["value"] == 1.0
+    assert part["boxes"][0]["figures"]["overlap"]["value"] == 1.0
+
+
+def test_lesions_are_followed_through_slices(ce: Command, prompted: Bundle, tmp_path: Path) -> None:
+    folder = tmp_path / "slices"
+    folder.mkdir()
+    for number, spot in enumerate((True, True, False)):
+        film = boxes.spots(*(((16, 16, 48, 48),) if spot else ()), size=(64, 64))
+        (folder / f"{number}.png").write_bytes(encode_png(film))
+    words = ("predict", prompted.folder, folder, "--slices", "--box", "14,14,50,50")
+    ran = ce(*words, "--overlay", tmp_path / "pictures")
+    assert ran.code == 0, ran.err
+    for told in (
+        "3 slices of 64 x 64",
+        "1 to 2",
+        "box by hand",
+        "box carried",
+        "memory of earlier",
+    ):
+        assert told in ran.out
+    assert sorted(p.name for p in (tmp_path / "pictures").iterdir()) == ["001.png", "002.png"]
+    ran = ce(*words, "--on-slice", "2", "--json")
+    answer = json.loads(ran.out)["answer"]
+    assert [one["lesions"][0]["origin"] for one in answer["slices"][:2]] == ["carried", "by hand"]
+    assert answer["slices"][2]["lesions"] == []
+    for refused in ((*words[:4],), (*words, "--on-slice", "9"), (*words, "--explain", folder)):
+        assert ce(*refused).code == 2
+    assert ce("predict", prompted.folder, folder, folder, "--slices").code == 2
+
+
 def test_packed_shown_and_examined(ce: Command, prompted: Bundle, tmp_path: Path) -> None:
     packed = tmp_path / "p.bundle.tar"
     assert ce("bundle", "pack", prompted.folder, "--out", packed).code == 0

@@ -1,0 +1,125 @@
+"""Tables of what was found on films, boxes and masks, as `evaluate` prints them."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..profiles.evaluation import ArtifactBoxes, ArtifactMasks, PartFigures
+
+MASK_COLUMNS = (
+    "artifact",
+    "compute",
+    ">threshold",
+    ">pixel accuracy",
+    ">mean IoU",
+    ">IoU",
+    ">Dice",
+    ">precision",
+    ">recall",
+    ">F1",
+    ">drawn where nothing is",
+)
+BOX_COLUMNS = (
+    "artifact",
+    "compute",
+    ">threshold",
+    ">AP50",
+    ">recall",
+    ">precision",
+    ">mean IoU of hits",
+    ">found where nothing is",
+)
+BOX_LOSSES = ("artifact", "label", "against", ">lost recall, points", ">lost AP50")
+MASK_LOSSES = ("artifact", "boxes", "against", ">lost Dice")
+
+
+def print_found(title: str, part: "PartFigures") -> None:
+    """Boxes, masks, and what each artifact loses; nothing where there are none."""
+    from .printing import print_table
+
+    flips = f">flips against {part.reference}"
+    for label in dict.fromkeys(row.label for row in part.boxes):
+        rows = [_box_row(row) for row in part.boxes if row.label == label]
+        print_table(f"{title}; boxes of {label}", (*BOX_COLUMNS, flips), rows)
+    if part.boxes:
+        print("a box hits where its intersection over union with a true one is at least 0.5.")
+    if part.masks:
+        masks = (*part.masks, *part.given_boxes)
+        drawn_in = ("boxes",) if any(row.boxes for row in masks) else ()
+        columns = (MASK_COLUMNS[0], *drawn_in, *MASK_COLUMNS[1:], flips)
+        print_table(title, columns, [_mask_row(row, bool(drawn_in)) for row in masks])
+        print("Dice and IoU: mean over films with a mask; the other figures over all pixels.")
+    _print_losses(part)
+
+
+def _print_losses(part: "PartFigures") -> None:
+    from .printing import print_table
+
+    boxes = [_box_losses(row) for row in part.boxes if row.losses]
+    if boxes:
+        print_table("lost against FP32 of the same format, film by film", BOX_LOSSES, boxes)
+    masks = [cells for r in (*part.masks, *part.given_boxes) for cells in _mask_losses(r)]
+    if masks:
+        print_table("lost on the same films", MASK_LOSSES, masks)
+
+
+def _box_row(row: "ArtifactBoxes") -> tuple[str, ...]:
+    from .printing import percents, shares
+
+    f = row.figures
+    return (
+        row.artifact,
+        row.compute,
+        f"{row.threshold:.3f}",
+        shares(f.ap50),
+        percents(f.recall),
+        percents(f.precision) if f.precision else "nothing found",
+        shares(f.overlap) if f.overlap else "no hit",
+        percents(f.false_alarms) if f.false_alarms else "no such film",
+        str(row.flips),
+    )
+
+
+def _mask_row(row: "ArtifactMasks", drawn_in: bool) -> tuple[str, ...]:
+    from .printing import percents, shares
+
+    f = row.figures
+    return (
+        row.artifact,
+        *((row.boxes or "-",) if drawn_in else ()),
+        row.compute,
+        f"{row.threshold:.3f}",
+        f"{f.pixel_accuracy:.4f}",
+        f"{f.mean_iou:.4f}",
+        shares(f.iou),
+        shares(f.dice),
+        f"{f.precision:.4f}",
+        f"{f.recall:.4f}",
+        f"{f.f1:.4f}",
+        percents(f.false_alarms) if f.false_alarms else "no such film",
+        str(row.flips),
+    )
+
+
+def _box_losses(row: "ArtifactBoxes") -> tuple[str, ...]:
+    by_name = {loss.figure: loss for loss in row.losses}
+    recall, area = by_name["recall"], by_name["ap50"]
+    return (
+        row.artifact,
+        row.label,
+        row.against,
+        _loss((recall.value, recall.low, recall.high), 100, 1),
+        _loss((area.value, area.low, area.high), 1, 4),
+    )
+
+
+def _mask_losses(row: "ArtifactMasks") -> list[tuple[str, ...]]:
+    return [
+        (row.artifact, row.boxes or "-", loss.against, _loss((loss.value, loss.low, loss.high)))
+        for loss in row.losses
+    ]
+
+
+def _loss(values: Sequence[float], factor: float = 1.0, digits: int = 4) -> str:
+    value, low, high = (v * factor for v in values)
+    return f"{value:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
