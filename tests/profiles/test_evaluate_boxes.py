@@ -9,12 +9,15 @@ from PIL import Image
 from tiny_boxes import Finder
 
 from clinicedge.profiles.box_metrics import match
+from clinicedge.profiles.changed_decisions import changed_decisions
 from clinicedge.profiles.evaluate import evaluate, keep
 from clinicedge.profiles.evaluate_boxes import BoxScores, box_rows
 from clinicedge.profiles.evaluate_parts import PartFilms
 from clinicedge.profiles.evaluation import EvaluationReport, Question, Ran
+from clinicedge.profiles.explanation_quality.reporting import Asked, explain_report
+from clinicedge.profiles.splits import part_of, patient_key
 from clinicedge.runtime.bundle import Bundle
-from clinicedge.runtime.errors import DataError
+from clinicedge.runtime.errors import ArtifactError, DataError
 
 BOTH = Finder(("BRIGHT", "DARK"), (8.0, -8.0), (-4.0, -4.0), (0.5, 0.5))
 
@@ -69,6 +72,22 @@ def test_each_label_has_its_row(tmp_path: Path) -> None:
     assert row.label == "BRIGHT"
     assert row.figures.recall.value == 1.0
     assert part.not_measured == ("DARK: no film has a box of it (4 films)",)
+
+
+def test_films_that_two_detectors_decide_otherwise(tmp_path: Path) -> None:
+    data = folder(tmp_path / "legs", {})
+    guard = (n for n in range(999) if part_of(patient_key("legs", "train", str(n))) == "guard")
+    text = (data / "manifest.csv").read_text(encoding="utf-8")
+    for number in range(4):
+        text = text.replace(f"p{number}", str(next(guard)))
+    (data / "manifest.csv").write_text(text, encoding="utf-8")
+    one = boxes.detector(tmp_path / "one")
+    blind = boxes.detector(tmp_path / "blind", net=Finder(thresholds=(0.999,)))
+    found = changed_decisions(one, blind, data, "auto", lambda _d, _t, _w: None)
+    assert (found.n_films, len(found.changed)) == (4, 3)
+    assert {(c.before, c.after) for c in found.changed} == {("TUMOUR", "no box")}
+    with pytest.raises(ArtifactError, match="answers with boxes"):
+        explain_report(one, Asked(data), lambda _d, _t, _w: None)
 
 
 def test_what_an_artifact_loses_is_paired_with_fp32_of_its_format() -> None:

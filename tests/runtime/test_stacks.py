@@ -1,11 +1,14 @@
 """Slices from a folder and from frames: their order, what enhanced images say, refusals."""
 
+import contextlib
 import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -19,7 +22,7 @@ from pydicom.uid import (
 )
 
 from clinicedge.runtime import limits
-from clinicedge.runtime.errors import DamagedFilmError, FilmSizeError, NotAFilmError
+from clinicedge.runtime.errors import DamagedFilmError, FilmError, FilmSizeError, NotAFilmError
 from clinicedge.runtime.images import read_film
 from clinicedge.runtime.stacks import read_stack
 
@@ -147,3 +150,15 @@ def test_what_is_no_stack_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(limits, "MAX_STACK_PIXELS", 3 * 40 * 48 - 1)
     with pytest.raises(FilmSizeError, match="3 slices of 48 x 40"):
         read_stack(frames_file(tmp_path / "f.dcm", FRAMES))
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(132, 2000), st.binary(min_size=1, max_size=8), st.integers(0, 3000))
+def test_damaged_frames_are_refused_in_our_words(
+    tmp_path: Path, at: int, noise: bytes, cut: int
+) -> None:
+    data = frames_file(tmp_path / "f.dcm", FRAMES).read_bytes()
+    path = tmp_path / "g.dcm"
+    path.write_bytes((data[:at] + noise + data[at + len(noise) :])[: len(data) - cut])
+    with contextlib.suppress(FilmError):
+        assert all(film.pixels.dtype == np.uint8 for film in read_stack(path))
