@@ -156,8 +156,8 @@ def check_header(dataset: FileDataset, name: str) -> None:
     frames = number_of(dataset, "NumberOfFrames")
     if frames > 1:
         raise NotAFilmError(
-            f"'{name}' has {frames} frames; a film has one. Send a single radiograph, or outline "
-            "lesions on all of them with `clinicedge predict --slices`."
+            f"'{name}' has {frames} frames; a film has one. Send a single radiograph, or ask about "
+            "its frames as slices."
         )
     bits, kind = number_of(dataset, "BitsAllocated"), _text(dataset, "PhotometricInterpretation")
     if bits not in (8, 16) or kind not in (*_GREYS, *_COLOURS, "PALETTE COLOR"):

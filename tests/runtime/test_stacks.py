@@ -65,7 +65,7 @@ def test_frames_become_films_in_their_order(tmp_path: Path) -> None:
     assert [int(f.pixels[9, 9]) for f in films] == [64, 128, 191]
     assert [f.source.name for f in films] == [f"f.dcm, frame {n}" for n in (1, 2, 3)]
     assert films[0].source.modality == "DX"
-    with pytest.raises(NotAFilmError, match="predict --slices"):
+    with pytest.raises(NotAFilmError, match="ask about its frames as slices"):
         read_film(tmp_path / "f.dcm")
     # Rows and columns as in a file of one frame.
     one = frames_file(tmp_path / "one.dcm", FRAMES[1:2])
