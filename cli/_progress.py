@@ -70,6 +70,7 @@ class Bars(TrainingProgress):
         """An epoch ended."""
         self._bars.console.print(
             f"epoch {figures.epoch + 1}: loss {figures.train_loss:.4f}, "
-            f"select loss {figures.select_loss:.4f}, select AUC {figures.select_score:.4f}"
+            f"select loss {figures.select_loss:.4f}, "
+            f"select {figures.score_name} {figures.select_score:.4f}"
         )
         self._show(figures.epoch + 1, 0)

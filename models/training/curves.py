@@ -12,7 +12,7 @@ from .state import EpochFigures
 
 
 def draw_curves(history: Sequence[EpochFigures], best_epoch: int, title: str, path: Path) -> None:
-    """Losses and select AUC by epoch, the kept epoch marked.
+    """Losses and the select score by epoch, the kept epoch marked.
 
     Raises:
         OutputError: the file cannot be written.
@@ -23,10 +23,10 @@ def draw_curves(history: Sequence[EpochFigures], best_epoch: int, title: str, pa
     epochs = [line.epoch + 1 for line in history]
     losses.plot(epochs, [line.train_loss for line in history], label="train (augmented)")
     losses.plot(epochs, [line.select_loss for line in history], label="select (averaged weights)")
-    losses.set_ylabel("class-balanced cross entropy")
+    losses.set_ylabel("loss")
     losses.legend(frameon=False)
     areas.plot(epochs, [line.select_score for line in history], color="tab:green")
-    areas.set_ylabel("AUC on select")
+    areas.set_ylabel(f"{history[-1].score_name} on select")
     for axes in (losses, areas):
         axes.axvline(best_epoch + 1, color="grey", linestyle=":", linewidth=1)
         axes.set_xlabel("epoch (dotted: kept)")

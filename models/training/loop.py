@@ -162,6 +162,7 @@ class Trainer:
             select_score=score,
             learning_rate=float(self.optimizer.param_groups[0]["lr"]),
             seconds=state.seconds,
+            score_name=objective.score_name,
         )
         state.history.append(line)
         if self._is_best(line):

@@ -21,7 +21,7 @@ _USUAL = {f.name: f.default for f in fields(Recipe) if f.default is not MISSING}
 
 @dataclass(frozen=True)
 class EpochFigures:
-    """One line of the curves; losses are class-balanced cross entropies."""
+    """One line of the curves. `score_name`: what the select score is, e.g. "Dice"."""
 
     epoch: int
     train_loss: float
@@ -29,6 +29,7 @@ class EpochFigures:
     select_score: float
     learning_rate: float
     seconds: float
+    score_name: str = "AUC"
 
 
 @dataclass
