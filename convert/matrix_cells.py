@@ -145,6 +145,13 @@ def with_evaluation(row: Row, report: EvaluationReport) -> Row:
             found.setdefault(mask.artifact, []).append(
                 Measured("Dice", "", where, mask.figures.dice)
             )
+        for box in part.boxes:
+            found.setdefault(box.artifact, []).extend(
+                (
+                    Measured("AP50", box.label, where, box.figures.ap50),
+                    Measured("recall", box.label, where, box.figures.recall),
+                )
+            )
     cells = tuple(
         replace(c, figures=(*c.figures, *_found(c, found))) if c.state == "made" else c
         for c in row.cells
