@@ -151,7 +151,9 @@ def load_values(network: Any, weights: Path | None) -> None:
             values = values.get(wrapping, values)
         network.load_state_dict(values)
     except refused as err:
-        words = str(err).splitlines()[0]
+        words = " ".join(str(err).splitlines()[:2])
+        if isinstance(err, UnpicklingError):
+            words = "it holds more than tensors, or none, and was not executed"
         raise PeerError(
             f"{weights.name} is no state_dict of this network: {words}. Save the network's "
             "`state_dict()` with torch.save."

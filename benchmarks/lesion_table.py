@@ -6,7 +6,8 @@ processes) and the peak memory of such a process, each network at its own input 
 measured in FP32 and INT8. A peer is exported by its own library to ONNX, FP32, and runs in ONNX
 Runtime with as many threads, so that what differs is the network. It is timed with random values
 unless --weights brings its own; accuracy of random values is never told. A row that cannot be
-measured says why. Decision 0016 says what that compares and what not. --json prints the numbers.
+measured says why. The last row is what a box alone gives to those that need one. Decision 0016
+says what that compares and what not. --json prints the numbers.
 
 Tried: mobilesam-mirror 1.0.0, timm 1.0.31, dynamic-network-architectures 0.4.4, nnunetv2 2.8.1 (all
 Apache-2.0; --no-deps, their torch and torchvision being ours) and ultralytics 8.4.190 (AGPL-3.0,
@@ -30,6 +31,7 @@ from typing import get_args
 
 from _peers_build import peer
 from _peers_films import held_films, timed_film
+from _peers_floor import floor
 from _peers_ours import ours
 from _peers_plan import Entry, Plan, progress, time_all
 from _peers_rooms import PEERS, USUAL
@@ -69,6 +71,8 @@ def entries_of(options: argparse.Namespace, plan: Plan, workshop: Path) -> list[
             sys.exit(f"no peer is called {name!r}; expected some of {', '.join(PEERS)}")
         progress(0, 1, f"building {name}")
         found.append(peer(name, weights.get(name), workshop / name, plan))
+    if plan.held is not None:
+        found.append(floor(plan.held))
     return found
 
 
