@@ -25,5 +25,5 @@ class FilledBoxes:
 
 def floor(held: Held) -> Entry:
     """Its row; it is not timed."""
-    row = Row("the true box, filled", "a box", "none")
+    row = Row("the true box, filled", "a box", "none").noted("no network, nothing to time")
     return Entry(judged(row, partial(figures_of_peer, FilledBoxes(), held, progress)))
