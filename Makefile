@@ -6,6 +6,8 @@ DEMO_VENV := .venv-demo
 DEV_VENV := .venv-dev
 DEMO_BUNDLE := demo/mobilenet-0.5-160-on-lungs
 PORT ?= 8080
+# Side by side; a folder's tests stay together.
+WORKERS ?= 2
 CONVERT ?= mobilenet-0.25-128
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # The browser of the page test; everything else comes with pip.
@@ -21,7 +23,7 @@ demo: $(DEMO_VENV)/.installed ## serve the demo bundle on http://127.0.0.1:8080 
 	$(DEMO_VENV)/bin/clinicedge serve $(DEMO_BUNDLE) --port $(PORT) $(if $(FILM),--film "$(FILM)") || [ $$? -eq 130 ] # Ctrl+C
 
 test: $(DEV_VENV)/.installed ## install what the tests need and run them
-	$(DEV_VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	$(DEV_VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 test-slow: $(DEV_VENV)/.installed ## the long matrices
 	$(DEV_VENV)/bin/python -m pytest -m slow $(PYTEST_ARGS)

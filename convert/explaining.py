@@ -148,11 +148,14 @@ def pick_method(question: Question) -> Picked:
 
 
 def judged_artifact(manifest: Manifest) -> Artifact | None:
-    """ONNX FP32, else any FP32; None where there is none, or the network gives no features."""
+    """FP32 before FP16 before INT8, of these ONNX first: a bundle of INT8 alone is judged by what
+    it has. None where there is no artifact, or the network gives no features."""
     if manifest.explanation is None or manifest.task not in ("classification", "findings"):
         return None
-    floats = [a for a in manifest.artifacts if a.precision == "fp32"]
-    return min(floats, key=lambda a: a.format != "onnx") if floats else None
+    order = {"fp32": 0, "fp16": 1, "int8": 2}
+    return min(
+        manifest.artifacts, key=lambda a: (order[a.precision], a.format != "onnx"), default=None
+    )
 
 
 class _WrittenLungs:
@@ -215,7 +218,7 @@ def explanation_method(
     manifest, films, spec = written.manifest, steps.films, source.spec
     artifact = judged_artifact(manifest)
     if artifact is None:
-        return Picked(None, "no FP32 artifact with a feature map and scores")
+        return Picked(None, "no artifact with a feature map and scores")
     data = options.data or fitting(spec, source.hygiene, options.folders)
     if data is None or not films.labelled:
         return Picked(None, "no labelled films")

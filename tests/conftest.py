@@ -21,6 +21,14 @@ settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A folder's tests share what is dear to make, so one worker takes the whole folder."""
+    here = Path(__file__).parent
+    for item in items:
+        folder = item.path.relative_to(here).parts[0]
+        item.add_marker(pytest.mark.xdist_group(folder))
+
+
 def _strict() -> bool:
     return os.environ.get("CLINICEDGE_REQUIRE_ALL") == "1"
 

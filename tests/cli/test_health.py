@@ -29,7 +29,7 @@ def test_an_intact_bundle_passes(ce: Command, bundle: Bundle) -> None:
     document = json.loads(ce("verify", bundle.folder, "--json").out)
     assert document["passed"]
     assert {(a["member"], a["artifact"]) for a in document["artifacts"]} == {
-        (member, f"{name}/int8-static")
+        (member, f"{name}/int8-guarded")
         for member in ("lungs", "classifier")
         for name in ("onnx", "openvino", "tflite")
     }
@@ -46,15 +46,15 @@ def test_a_classifier_of_whole_films_passes(ce: Command, plain: Bundle) -> None:
 def test_a_changed_file_fails_by_name_and_the_rest_is_checked(
     ce: Command, bundle: Bundle, classifier: Bundle
 ) -> None:
-    path = classifier.folder / classifier.artifact("onnx/int8-static").graphs[0].files[0].path
+    path = classifier.folder / classifier.artifact("onnx/int8-guarded").graphs[0].files[0].path
     path.write_bytes(path.read_bytes()[:-1])
     ran = ce("verify", bundle.folder, "--json")
     assert ran.code == 1
     rows = {(a["member"], a["artifact"]): a for a in json.loads(ran.out)["artifacts"]}
-    changed = rows.pop(("classifier", "onnx/int8-static"))
+    changed = rows.pop(("classifier", "onnx/int8-guarded"))
     assert changed["files"] == "changed"
     assert path.name in changed["detail"]
-    assert ("lungs", "onnx/int8-static") in rows
+    assert ("lungs", "onnx/int8-guarded") in rows
     assert all(r["acceptance"] == "passed" for r in rows.values())
 
 
@@ -147,7 +147,7 @@ def test_doctor_checks_the_bundle(ce: Command, bundle: Bundle, classifier: Bundl
     assert "tuned classifier: no" in ran.out
     assert "healthy" in ran.out
     assert "NOT healthy" not in ran.out
-    path = classifier.folder / classifier.artifact("onnx/int8-static").graphs[0].files[0].path
+    path = classifier.folder / classifier.artifact("onnx/int8-guarded").graphs[0].files[0].path
     path.write_bytes(b"")
     ran = ce("doctor", bundle.folder)
     assert ran.code == 1

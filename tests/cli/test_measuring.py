@@ -16,6 +16,7 @@ from clinicedge.runtime.phantom import encode_png
 from clinicedge.runtime.records import dump_bytes
 
 Command = Callable[..., Any]
+TWO = ("onnx/int8-guarded", "openvino/int8-guarded")
 QUICK = ("--rounds", 1, "--seconds", 0.01)
 
 
@@ -24,9 +25,7 @@ def small(plain: Bundle) -> Bundle:
     """Two artifacts of a model, so that little is measured."""
     from clinicedge.runtime import load
 
-    kept = tuple(
-        a for a in plain.manifest.artifacts if a.id in ("onnx/int8-static", "openvino/int8-static")
-    )
+    kept = tuple(a for a in plain.manifest.artifacts if a.id in TWO)
     thresholds = tuple(t for t in plain.manifest.thresholds if t.artifact in {a.id for a in kept})
     manifest = replace(plain.manifest, artifacts=kept, thresholds=thresholds)
     (plain.folder / "bundle.json").write_bytes(dump_bytes(manifest))
@@ -65,7 +64,7 @@ def test_tune_remembers_and_forgets(ce: Command, small: Bundle, film: Path) -> N
 def test_tune_as_json(ce: Command, small: Bundle) -> None:
     document = json.loads(ce("tune", small.folder, *QUICK, "--threads", 1, "--json").out)
     assert document["bundle_id"] == small.id
-    assert {r["artifact"] for r in document["rows"]} == {"onnx/int8-static", "openvino/int8-static"}
+    assert {r["artifact"] for r in document["rows"]} == set(TWO)
     assert document["rejected"] == []
 
 
@@ -109,9 +108,9 @@ def test_evaluate_prints_every_figure(
     ce: Command, small: Bundle, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CLINICEDGE_DATA", str(data.parent))
-    ran = ce("evaluate", small.folder, "--data", "films", "--artifact", "onnx/int8-static")
+    ran = ce("evaluate", small.folder, "--data", "films", "--artifact", "onnx/int8-guarded")
     assert ran.code == 0
-    for word in ("accuracy", "sensitivity", "specificity", "AUC", "flips against onnx/int8-static"):
+    for word in ("accuracy", "sensitivity", "specificity", "AUC", f"flips against {TWO[0]}"):
         assert word in ran.out
     document = json.loads(ce("evaluate", small.folder, "--data", data, "--json").out)
     assert [p["part"] for p in document["parts"]] == ["all"]

@@ -32,10 +32,10 @@ def test_a_film_is_answered_in_a_table(ce: Command, bundle: Bundle, film: Path) 
 
 def test_json_is_the_predictors_own_answer(ce: Command, bundle: Bundle, film: Path) -> None:
     ran = ce(
-        "predict", bundle.folder, film, "--precision", "onnx/int8-static", "--threads", 1, "--json"
+        "predict", bundle.folder, film, "--precision", "onnx/int8-guarded", "--threads", 1, "--json"
     )
     document = json.loads(ran.out)
-    predictor = bundle.predictor(precision="onnx/int8-static", threads=1)
+    predictor = bundle.predictor(precision="onnx/int8-guarded", threads=1)
     expected = predictor.predict(read_film(film))
     assert isinstance(expected, Classification)
     (answer,) = document["films"]
@@ -57,9 +57,9 @@ def test_json_is_the_predictors_own_answer(ce: Command, bundle: Bundle, film: Pa
 
 
 def test_a_classifier_of_whole_films_cuts_nothing(ce: Command, plain: Bundle, film: Path) -> None:
-    ran = ce("predict", plain.folder, film, "--precision", "onnx/int8-static", "--json")
+    ran = ce("predict", plain.folder, film, "--precision", "onnx/int8-guarded", "--json")
     (answer,) = json.loads(ran.out)["films"]
-    predictor = as_classifier(plain.predictor(precision="onnx/int8-static"))
+    predictor = as_classifier(plain.predictor(precision="onnx/int8-guarded"))
     assert answer["prediction"]["score"] == predictor.predict(read_film(film)).score
     assert (answer["prediction"]["crop"], answer["prediction"]["members"]) == (None, [])
 
@@ -104,7 +104,7 @@ def test_the_explanation_is_a_picture_of_the_films_size(
     out = tmp_path / "maps" / "map.png"
     ran = ce("predict", bundle.folder, film, "--explain", out, "--json")
     assert ran.code == 0
-    assert json.loads(ran.out)["films"][0]["explanation"]["method"] == "eigen-cam"
+    assert json.loads(ran.out)["films"][0]["explanation"]["method"] == "grad-cam"
     with Image.open(io.BytesIO(out.read_bytes())) as image:
         assert (image.size, image.mode) == ((128, 96), "RGB")
 
@@ -165,11 +165,11 @@ def test_a_changed_artifact_byte_is_refused(
     ce: Command, bundle: Bundle, film: Path, member: str
 ) -> None:
     model = dict(bundle.models())[member]
-    path = model.folder / model.artifact("onnx/int8-static").graphs[0].files[0].path
+    path = model.folder / model.artifact("onnx/int8-guarded").graphs[0].files[0].path
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    ran = ce("predict", bundle.folder, film, "--precision", "onnx/int8-static")
+    ran = ce("predict", bundle.folder, film, "--precision", "onnx/int8-guarded")
     assert ran.code == 2
     assert "was changed after conversion" in ran.err
 

@@ -126,7 +126,7 @@ def test_the_explanation_is_a_layer_an_overlay_or_numbers(shared_box: Box, film_
     assert (over.mode, over.size) == ("RGB", (192, 144))
     told = shared_box.client.get(address, params={"as": "json"}).json()
     values = np.asarray(told["map"])
-    assert told["method"] == "eigen-cam"
+    assert told["method"] == "grad-cam"
     assert values.ndim == 2
     assert 0 <= values.min() <= values.max() <= 1
     sha256 = case["predictions"][0]["report"]["artifact_sha256"]

@@ -24,7 +24,7 @@ def case(shared_box: Box, film_png: bytes) -> dict[str, Any]:
 def test_what_can_be_asked_is_told(shared_box: Box, case: dict[str, Any]) -> None:
     told = shared_box.client.get(f"{case['links']['explanation']}/methods").json()
     offered = {m["method"]: m["available"] for m in told["methods"]}
-    assert told["method"] == "eigen-cam"
+    assert told["method"] == "grad-cam"
     assert all(offered[name] for name in CLOSED)
     assert offered["probability"] is False
     assert set(told["classes"]) == {"NORMAL", "PNEUMONIA"}

@@ -17,7 +17,7 @@ from clinicedge.runtime.errors import DataError, FilmError, OverlapError
 from clinicedge.runtime.figures import Part
 from clinicedge.runtime.manifest import DataHygiene, DataPart
 
-ONNX = ("onnx/int8-static",)
+ONNX = ("onnx/int8-guarded",)
 Folder = Callable[[str], Path]
 
 
@@ -128,16 +128,16 @@ def test_an_empty_part_and_a_damaged_film_are_refused(bundle: Bundle, phantom_da
 def test_an_artifact_that_does_not_run_is_skipped_with_its_reason(
     bundle: Bundle, phantom_data: Folder
 ) -> None:
-    path = bundle.folder / bundle.artifact("openvino/int8-static").graphs[0].files[0].path
+    path = bundle.folder / bundle.artifact("openvino/int8-guarded").graphs[0].files[0].path
     path.write_bytes(path.read_bytes() + b" ")
     report = evaluate(
         bundle,
         phantom_data("other"),
-        Question(artifacts=("onnx/int8-static", "openvino/int8-static")),
+        Question(artifacts=("onnx/int8-guarded", "openvino/int8-guarded")),
         silent,
     )
-    assert [r.artifact for r in report.parts[0].rows] == ["onnx/int8-static"]
-    assert [s.artifact for s in report.skipped] == ["openvino/int8-static"]
+    assert [r.artifact for r in report.parts[0].rows] == ["onnx/int8-guarded"]
+    assert [s.artifact for s in report.skipped] == ["openvino/int8-guarded"]
     assert "changed" in report.skipped[0].reason
 
 
@@ -146,7 +146,7 @@ def test_the_report_is_kept_one_file_an_artifact(bundle: Bundle, phantom_data: F
     (path,) = keep(bundle, report)
     assert path.name == f"{bundle.artifact(ONNX[0]).sha256}-accuracy-other.json"
     kept = json.loads(path.read_bytes())
-    assert kept["parts"][0]["rows"][0]["artifact"] == "onnx/int8-static"
+    assert kept["parts"][0]["rows"][0]["artifact"] == "onnx/int8-guarded"
     assert kept["bundle_id"] == bundle.id
 
 

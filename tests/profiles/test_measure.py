@@ -42,7 +42,7 @@ def test_every_artifact_has_a_cell_for_each_engine_of_its_format(bundle: Bundle)
 
 
 def test_bf16_is_a_row_of_its_own_and_marked(bundle: Bundle) -> None:
-    int8 = bundle.artifact("openvino/int8-static")
+    int8 = bundle.artifact("openvino/int8-guarded")
     fp32 = replace(int8, id="openvino/fp32", recipe="fp32", precision="fp32", computes=("f32",))
     both = replace(bundle, manifest=replace(bundle.manifest, artifacts=(int8, fp32)))
     plain, _ = cells(both, (1,))
@@ -147,7 +147,7 @@ def test_what_exceeds_the_budget_is_named(bundle: Bundle) -> None:
 
 @pytest.fixture
 def job(bundle: Bundle) -> Callable[..., Job]:
-    def make(artifact: str = "onnx/int8-static", engine: str = "onnxruntime") -> Job:
+    def make(artifact: str = "onnx/int8-guarded", engine: str = "onnxruntime") -> Job:
         return Job(str(bundle.folder), artifact, engine, "int8", 1, 0.01, 5)
 
     return make
@@ -181,7 +181,7 @@ def test_the_worker_refuses_in_one_sentence(job: Callable[..., Job]) -> None:
 
 
 def test_a_failing_process_is_an_engine_error(bundle: Bundle) -> None:
-    graph = bundle.artifact("onnx/int8-static").graphs[0]
+    graph = bundle.artifact("onnx/int8-guarded").graphs[0]
     (bundle.folder / graph.files[0].path).write_bytes(b"no model")
-    with pytest.raises(EngineError, match="onnx/int8-static in onnxruntime"):
-        sample(bundle, Cell("onnx/int8-static", "onnxruntime", "int8", 1), 0.01, 5)
+    with pytest.raises(EngineError, match="onnx/int8-guarded in onnxruntime"):
+        sample(bundle, Cell("onnx/int8-guarded", "onnxruntime", "int8", 1), 0.01, 5)

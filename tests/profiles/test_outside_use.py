@@ -42,7 +42,7 @@ def test_adults_and_infants_are_counted(bundle: Bundle, phantom_data: Folder) ->
 
 def test_an_evaluation_says_so(bundle: Bundle, phantom_data: Folder) -> None:
     folder = with_ages(phantom_data("adults"), ["44"], findings=True)
-    question = Question(artifacts=("onnx/int8-static",))
+    question = Question(artifacts=("onnx/int8-guarded",))
     report = evaluate(bundle, folder, question, lambda _done, _total, _what: None)
     assert report.n_films == 16
     ages, left_out = report.notes[:2]

@@ -28,7 +28,7 @@ def a_report(bundle: Bundle) -> CostReport:
         taken = Sample("e 1", "cpu", "f32", 1, 1.0, 1.0, 1.0, (ms,), 40.0, 50.0)
         cell = Cell(artifact.id, engine_for(artifact.format), artifact.computes[0], 1)
         costs.append(cost(bundle, cell, [taken], device("laptop").budget))
-        if artifact.id == "openvino/int8-static":
+        if artifact.id == "openvino/int8-guarded":
             other = replace(cell, compute="bf16", validated=False)
             costs.append(cost(bundle, other, [taken], device("laptop").budget))
     return CostReport(

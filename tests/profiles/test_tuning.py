@@ -47,7 +47,7 @@ def test_the_fastest_is_remembered_and_auto_takes_it(tmp_path: Path) -> None:
 
 
 def test_an_artifact_that_decides_otherwise_is_not_chosen(bundle: Bundle) -> None:
-    both = only(bundle, "onnx/int8-static", "openvino/int8-static")
+    both = only(bundle, "onnx/int8-guarded", "openvino/int8-guarded")
     first, second = both.manifest.artifacts
     worse = replace(first, parity=replace(first.parity, decision_agreement=0.97))
     changed = replace(both, manifest=replace(both.manifest, artifacts=(worse, second)))
@@ -57,10 +57,10 @@ def test_an_artifact_that_decides_otherwise_is_not_chosen(bundle: Bundle) -> Non
 
 
 def test_a_changed_file_is_not_chosen_and_nothing_left_is_an_error(bundle: Bundle) -> None:
-    one = only(bundle, "onnx/int8-static")
+    one = only(bundle, "onnx/int8-guarded")
     path = bundle.folder / one.manifest.artifacts[0].graphs[0].files[0].path
     path.write_bytes(path.read_bytes() + b"x")
-    with pytest.raises(AcceptanceError, match="onnx/int8-static"):
+    with pytest.raises(AcceptanceError, match="onnx/int8-guarded"):
         tune(one, QUICK, silent, threads=(1,))
     assert read_choice(bundle.id) is None
 
@@ -77,6 +77,6 @@ def test_an_unwritable_state_folder_is_refused_before_measuring(
 
 
 def test_a_choice_for_another_engine_version_is_stale(bundle: Bundle) -> None:
-    write_choice(bundle.id, Choice("openvino/int8-static", "int8", "openvino", 1, "openvino 0.0"))
+    write_choice(bundle.id, Choice("openvino/int8-guarded", "int8", "openvino", 1, "openvino 0.0"))
     untuned = bundle.predictor(order=("onnxruntime",)).report.artifact
     assert untuned.startswith("onnx/")

@@ -166,7 +166,7 @@ def test_a_twin_has_the_same_weights_in_another_order(tmp_path: Path, format_: s
 def test_a_twin_of_quantized_tflite_is_another_network(tiny_bundle: Path) -> None:
     """Its weights stand behind the flatbuffer, where they were once left as they are."""
     (member,) = (tiny_bundle / "members").glob("*-lung-crop")
-    network = network_of(load(member).predictor(precision="tflite/int8-static", threads=1))
+    network = network_of(load(member).predictor(precision="tflite/int8-guarded", threads=1))
     made = twin(network)
     assert made.tensors == 28
     assert made.values > 100_000
