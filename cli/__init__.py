@@ -1,12 +1,17 @@
 """The `clinicedge` command: one file a verb, imported only when that verb is asked for."""
 
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
+
+# Before numpy is loaded. Its products are small here, and its threads would spin on while the next
+# network wants their cores: Eigen-CAM of ResNet50 doubled the time of the run after it.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from ..runtime.errors import ClinicEdgeError
 
