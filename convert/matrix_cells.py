@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from ..models import zoo
 from ..models.chest import LUNG_CROP, ON_LUNGS
+from ..profiles.box_metrics import BoxFigures
 from ..profiles.evaluation import EvaluationReport
-from ..runtime.figures import Accuracy, Figure
+from ..runtime.figures import Accuracy, BoxAccuracy, Figure
 from ..runtime.manifest import Artifact
 from ..runtime.spec import Task
 from .matrix_records import Cell, CellParity, Measured, Row
@@ -80,9 +81,12 @@ def _figures(artifact: Artifact) -> Iterator[Measured]:
         if mask.false_alarms is not None:
             yield Measured("false alarms", "", where, mask.false_alarms)
     for box in artifact.boxes:
-        where = f"{box.data}, {box.part}"
-        yield Measured("AP50", box.label, where, box.ap50)
-        yield Measured("recall", box.label, where, box.recall)
+        yield from _of_boxes(box, box.label, f"{box.data}, {box.part}")
+
+
+def _of_boxes(found: BoxAccuracy | BoxFigures, label: str, where: str) -> Iterator[Measured]:
+    yield Measured("AP50", label, where, found.ap50)
+    yield Measured("recall", label, where, found.recall)
 
 
 def _of_labels(found: Accuracy, label: str, where: str) -> Iterator[Measured]:
@@ -146,12 +150,7 @@ def with_evaluation(row: Row, report: EvaluationReport) -> Row:
                 Measured("Dice", "", where, mask.figures.dice)
             )
         for box in part.boxes:
-            found.setdefault(box.artifact, []).extend(
-                (
-                    Measured("AP50", box.label, where, box.figures.ap50),
-                    Measured("recall", box.label, where, box.figures.recall),
-                )
-            )
+            found.setdefault(box.artifact, []).extend(_of_boxes(box.figures, box.label, where))
     cells = tuple(
         replace(c, figures=(*c.figures, *_found(c, found))) if c.state == "made" else c
         for c in row.cells
