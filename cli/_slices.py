@@ -36,7 +36,7 @@ def answer_slices(
         ClinicEdgeError: the slices or boxes were refused.
     """
     from ..runtime import CAUTION
-    from ..runtime.slices import outline_stack
+    from ..runtime.slices import outline_stack, refuse_other_kinds
     from ..runtime.stacks import read_stack
     from .printing import print_json, progress_bar
 
@@ -45,6 +45,7 @@ def answer_slices(
             f"--slices takes one folder of slices or one DICOM file of several frames; found "
             f"{len(paths)}."
         )
+    refuse_other_kinds(predictor)
     films = read_stack(paths[0], predictor.input.dicom.voi)
     by_hand = tuple(typed_box(text) for text in asked.boxes)
     with progress_bar() as progress:

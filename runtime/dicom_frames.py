@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pydicom
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.tag import BaseTag
 
 from .dicom import check_header, damaged, film_of, number_of, read_dataset
 from .files import sha256_bytes
@@ -23,6 +25,8 @@ from .spec import Voi
 _GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 # Of a frame's groups those that a film is made by.
 _LIFTED = ("PixelMeasuresSequence", "FrameVOILUTSequence", "PixelValueTransformationSequence")
+# What an element was before a frame's own took its place, None where there was none.
+Before = dict[BaseTag, DataElement | None]
 _OFFSETS = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 
 
@@ -78,11 +82,12 @@ def _frames(dataset: FileDataset, count: int, name: str) -> Iterator[FileDataset
     check_header(dataset, name)
     element = dataset["PixelData"]
     for number, pixels in enumerate(list(_pixel_data(dataset, count))):
-        for groups in (shared[:1], each[number : number + 1]):
-            for group in groups:
-                _lift(group, dataset)
+        before: Before = {}
+        for group in (*shared[:1], *each[number : number + 1]):
+            _lift(group, dataset, before)
         element.value = pixels
         yield dataset
+        _put_back(before, dataset)
 
 
 def _pixel_data(dataset: FileDataset, count: int) -> Iterator[bytes]:
@@ -106,9 +111,19 @@ def _pixel_data(dataset: FileDataset, count: int) -> Iterator[bytes]:
         yield data[number * size : (number + 1) * size]
 
 
-def _lift(group: Dataset, into: FileDataset) -> None:
+def _lift(group: Dataset, into: FileDataset, before: Before) -> None:
     for keyword in _LIFTED:
         items: Any = group.get(keyword) or ()
         for item in items:
             for element in item:
+                before.setdefault(element.tag, into.get(element.tag))
                 into[element.tag] = element
+
+
+def _put_back(before: Before, into: FileDataset) -> None:
+    """What one frame says must not hold for the next."""
+    for tag, element in before.items():
+        if element is None:
+            del into[tag]
+        else:
+            into[tag] = element

@@ -135,12 +135,31 @@ def outline_stack(
         detector, segmenter = (part.predictor for part in predictor.parts)
         if isinstance(detector, Detector) and isinstance(segmenter, PromptableSegmenter):
             return _of_pipeline(predictor, (detector, segmenter), films, progress)
+    return _of_boxes(_outlining(predictor), films, by_hand, progress)
+
+
+def refuse_other_kinds(predictor: Predictor) -> None:
+    """Stop before slices are read where nothing can be asked about them.
+
+    Raises:
+        ArtifactError: neither a lesion pipeline nor a promptable segmenter.
+    """
+    if not isinstance(predictor, Lesions):
+        _outlining(predictor)
+
+
+def _outlining(predictor: Predictor) -> PromptableSegmenter:
+    """The predictor as what it is.
+
+    Raises:
+        ArtifactError: it outlines nothing in boxes.
+    """
     if not isinstance(predictor, PromptableSegmenter):
         raise ArtifactError(
             f"'{predictor.report.model}' outlines no lesions in boxes; slices need a lesion "
             "pipeline or a promptable model. Ask about each slice as a film of its own."
         )
-    return _of_boxes(predictor, films, by_hand, progress)
+    return predictor
 
 
 def _of_pipeline(

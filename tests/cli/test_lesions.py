@@ -191,3 +191,12 @@ def test_it_is_measured_and_tuned_whole(ce: Command, prompted: Bundle, detector:
         assert ran.code == 0, ran.err
         ran = ce("tune", bundle.folder, "--json")
         assert ran.code == 0, ran.err
+
+
+def test_slices_are_not_read_for_a_model_that_outlines_nothing(
+    ce: Command, bundle: Bundle, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("no film")
+    ran = ce("predict", bundle.folder, tmp_path, "--slices")
+    assert ran.code == 2
+    assert "outlines no lesions in boxes" in ran.err

@@ -89,6 +89,14 @@ def test_what_an_enhanced_image_says_of_all_frames_or_of_one(tmp_path: Path) -> 
     assert [int(f.pixels[9, 9]) for f in films] == [255, 128, 192]
 
 
+def test_what_one_frame_says_does_not_hold_for_the_next(tmp_path: Path) -> None:
+    each = Sequence([window(50, 100), Dataset(), Dataset()])
+    films = read_stack(
+        frames_file(tmp_path / "w.dcm", FRAMES, PerFrameFunctionalGroupsSequence=each)
+    )
+    assert [int(f.pixels[9, 9]) for f in films] == [255, 128, 191]
+
+
 def test_compressed_frames(tmp_path: Path) -> None:
     frames = []
     for level in (40, 200):
