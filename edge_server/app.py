@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from . import guard, problems
 from .cases import Desk
 from .heat import HeatMaps
+from .latest_films import LatestFilms
 from .models_registry import open_models
 from .offers import Phantoms, read_own
 from .pictures import Pictures
@@ -71,9 +72,10 @@ def open_server(settings: Settings) -> Server:
     if settings.film is not None:
         own = read_own(settings.film, registry.models[0].voi)
     store = Store(settings.data)
-    pictures = Pictures(store, registry)
+    films = LatestFilms()
+    pictures = Pictures(store, registry, films)
     return Server(
-        desk=Desk(store, registry),
+        desk=Desk(store, registry, films),
         pictures=pictures,
         heat=HeatMaps(pictures),
         phantoms=Phantoms(),

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from ..runtime.errors import OutputError
 from ..runtime.images import decode_film
 from .answers import answer
+from .latest_films import LatestFilms
 from .models_registry import Registry
 from .readings import Said, read
 from .records import Case, film_record
@@ -32,9 +33,10 @@ class Upload:
 class Desk:
     """Receives films. Any thread may call any method."""
 
-    def __init__(self, store: Store, registry: Registry) -> None:
+    def __init__(self, store: Store, registry: Registry, films: LatestFilms) -> None:
         self.store = store
         self.registry = registry
+        self._films = films
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
 
     def receive(self, upload: Upload) -> Case:
@@ -67,7 +69,9 @@ class Desk:
             predictions=(answered.prediction,),
             discrepancy=answered.discrepancy,
         )
-        return self.store.add(staging.result(), new)
+        case = self.store.add(staging.result(), new)
+        self._films.keep(case.id, film)
+        return case
 
     def close(self) -> None:
         """Finish what is being written."""

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..runtime import heat_maps as drawing
 from ..runtime.errors import ArtifactError, StoreError
@@ -18,7 +19,9 @@ from ..runtime.film import Film, FilmSource
 from ..runtime.lungs import Box
 from ..runtime.predictions import Explanation, RunReport
 from ..runtime.records import from_json, to_json
-from .pictures import Pictures, layer_size, png
+from ..runtime.regions import enlarge_nearest
+from ..runtime.spec import InputSpec
+from .pictures import Pictures, layer_size, palette_png, png
 from .records import NO_SCORE, Case
 from .served import Served
 from .web_files import web_file
@@ -26,6 +29,8 @@ from .web_files import web_file
 Form = Literal["alpha", "overlay", "raw", "json"]
 # Above so many values three digits are plenty, and the file stays small.
 _MANY_VALUES = 4096
+# Zones are thirds of a lung; the map and the lungs are known on coarser grids than this.
+_PLACE_SIDE = 256
 # Of methods that run the network again and again.
 _MOST_PASSES = 64
 
@@ -104,11 +109,8 @@ class HeatMaps:
         found = _explanation(json.loads(self._map(case, model, asked, name)))
         spec = deciding(model.predictor, asked.label).input
         if form == "alpha":
-            size = layer_size(case)
-            if found.crop is not None:
-                found = replace(found, crop=_scaled(found.crop, case, size))
-            small = Film(np.zeros(size, np.uint8), None, FilmSource("array", "layer"))
-            return png(drawing.heat_rgba(drawing.on_film(found, small, spec)))
+            values = _on_layer(found, case, layer_size(case), spec)
+            return palette_png(drawing.heat_index(values), drawing.heat_table())
         film = self._pictures.film(case)
         values = drawing.on_film(found, film, spec)
         if form == "raw":
@@ -122,7 +124,10 @@ class HeatMaps:
             film = self._pictures.film(case)
             found, lungs = model.explain(film, _request(asked))
             spec = deciding(model.predictor, asked.label).input
-            located = locate(drawing.on_film(found, film, spec), lungs)
+            size = layer_size(case, _PLACE_SIDE)
+            if lungs is not None:
+                lungs = enlarge_nearest(lungs, size)
+            located = locate(_on_layer(found, case, size, spec), lungs)
             words = in_words(located, _named(case, found.label))
             told = {**_explanation_json(found), "place": to_json(located), "words": to_json(words)}
             return json.dumps(told, ensure_ascii=False).encode("utf-8")
@@ -175,6 +180,16 @@ def _texts(language: str) -> dict[str, str]:
     """The page's own words."""
     found = web_file(f"{language}.json")
     return {} if found is None else json.loads(found.data)
+
+
+def _on_layer(
+    found: Explanation, case: Case, size: tuple[int, int], spec: InputSpec
+) -> NDArray[np.float32]:
+    """The map over the whole film, float32 of `size` (height, width)."""
+    if found.crop is not None:
+        found = replace(found, crop=_scaled(found.crop, case, size))
+    layer = Film(np.zeros(size, np.uint8), None, FilmSource("array", "layer"))
+    return drawing.on_film(found, layer, spec)
 
 
 def _scaled(box: Box, case: Case, size: tuple[int, int]) -> Box:

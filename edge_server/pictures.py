@@ -14,6 +14,7 @@ from ..runtime.film import Film
 from ..runtime.images import decode_film
 from ..runtime.predictions import Segmentation
 from . import raw_masks
+from .latest_films import LatestFilms
 from .models_registry import Registry
 from .records import Case
 from .served import Served
@@ -28,9 +29,10 @@ _MASK_COLOUR = (64, 224, 208)
 class Pictures:
     """Draws what was answered. Any thread may call any method."""
 
-    def __init__(self, store: Store, registry: Registry) -> None:
+    def __init__(self, store: Store, registry: Registry, films: LatestFilms) -> None:
         self._store = store
         self._registry = registry
+        self._films = films
 
     def image(self, case: Case) -> bytes:
         """The film as read, PNG, 8 bit grey."""
@@ -70,7 +72,7 @@ class Pictures:
             "overlay": png(outline_overlay(film, found)),
         }
         for form, data in drawn.items():
-            self._store.keep_derived(case, _mask_name(case, form), data)
+            self._store.derived.keep(case.id, _mask_name(case, form), data)
         return drawn
 
     def _layer(self, case: Case) -> bytes:
@@ -100,15 +102,19 @@ class Pictures:
         return model
 
     def film(self, case: Case) -> Film:
-        """The film as it was sent, read again."""
-        return decode_film(self._store.source(case), case.film.name, case.film.voi)
+        """The film as it was sent; read again where it was not among the last."""
+        film = self._films.get(case.id)
+        if film is None:
+            film = decode_film(self._store.source(case), case.film.name, case.film.voi)
+            self._films.keep(case.id, film)
+        return film
 
     def remembered(self, case: Case, name: str, make: Callable[[], bytes]) -> bytes:
         """What was made before under that name, else made now and kept."""
-        known = self._store.derived(case, name)
+        known = self._store.derived.get(case.id, name)
         if known is None:
             known = make()
-            self._store.keep_derived(case, name, known)
+            self._store.derived.keep(case.id, name, known)
         return known
 
 
@@ -130,8 +136,19 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
     return stream.getvalue()
 
 
-def layer_size(case: Case) -> tuple[int, int]:
-    """(height, width) of a layer over the film."""
+def palette_png(index: NDArray[np.uint8], table: NDArray[np.uint8]) -> bytes:
+    """As `png`, uint8 (H, W) rows of a table (256, 4) of RGBA: a quarter of the bytes to pack."""
+    from PIL import Image
+
+    image = Image.fromarray(index, "L")
+    image.putpalette(table[:, :3].tobytes())
+    stream = io.BytesIO()
+    image.save(stream, "PNG", compress_level=1, transparency=table[:, 3].tobytes())
+    return stream.getvalue()
+
+
+def layer_size(case: Case, side: int = _LAYER_SIDE) -> tuple[int, int]:
+    """(height, width) of a layer over the film, at most `side` long."""
     height, width = case.film.height, case.film.width
-    ratio = min(1.0, _LAYER_SIDE / max(height, width))
+    ratio = min(1.0, side / max(height, width))
     return max(1, round(height * ratio)), max(1, round(width * ratio))

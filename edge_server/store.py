@@ -19,11 +19,12 @@ from typing import IO, Any
 import sqlalchemy as sa
 
 from ..runtime.errors import OutputError, StoreError, UnknownCaseError
-from ..runtime.files import fsync_folder, write_atomic
+from ..runtime.files import fsync_folder
 from ..runtime.records import from_json, to_json
 from .database import DATABASE, open_database
 from .database import cases as _cases
 from .database import predictions as _predictions
+from .derived import Derived
 from .ratings import RatingBook
 from .records import Case, FilmRecord, Reading
 
@@ -54,7 +55,7 @@ class NewCase:
 class Store:
     """The folder of cases. Any thread may call any method.
 
-    `ratings`: what clinicians think of the heat maps.
+    `ratings`: what clinicians think of the heat maps; `derived`: pictures made of the films.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -79,6 +80,7 @@ class Store:
             self._lock.close()
             raise
         self.ratings = RatingBook(self._engine)
+        self.derived = Derived(folder / "derived")
         self._recover()
 
     def stage(self, case_id: str, file: str, data: bytes) -> Staged:
@@ -203,18 +205,6 @@ class Store:
                 f"case {case.number}: {path} cannot be read ({err.strerror}). "
                 "Restore the folder of cases from a copy."
             ) from err
-
-    def derived(self, case: Case, name: str) -> bytes | None:
-        """A picture made before; None where it is to be made."""
-        try:
-            return (self.folder / "derived" / case.id / name).read_bytes()
-        except OSError:
-            return None
-
-    def keep_derived(self, case: Case, name: str, data: bytes) -> None:
-        """Remember a picture; a full disk only means that it is made anew next time."""
-        with suppress(OutputError):
-            write_atomic(self.folder / "derived" / case.id / name, data)
 
     def close(self) -> None:
         """Fold the log into the database and let the folder go."""

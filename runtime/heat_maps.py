@@ -1,5 +1,7 @@
 """Drawing an explanation: its map over the film, in colours, as a layer."""
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,21 +48,26 @@ def _laid(
     return np.clip(np.asarray(grown, np.float32), 0.0, 1.0)
 
 
-def colour(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """0..1 to RGB: float32 (H, W) to uint8 (H, W, 3)."""
-    steps = np.linspace(0.0, 1.0, len(_ANCHORS), dtype=np.float32)
-    table = np.stack(
-        [np.interp(np.arange(256) / 255.0, steps, _ANCHORS[:, c]) for c in range(3)], 1
-    )
-    rgb: NDArray[np.uint8] = np.rint(table).astype(np.uint8)
-    drawn: NDArray[np.uint8] = rgb[np.rint(values * 255).astype(np.uint8)]
-    return drawn
+def heat_index(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """0..1 to rows of `heat_table`: float32 (H, W) to uint8 (H, W)."""
+    index: NDArray[np.uint8] = np.rint(np.sqrt(values) * np.float32(255)).astype(np.uint8)
+    return index
+
+
+@cache
+def heat_table() -> NDArray[np.uint8]:
+    """uint8 (256, 4) RGBA: a row's alpha is its number, its colour that of (number / 255)^2."""
+    alpha = np.arange(256)
+    steps = np.linspace(0.0, 1.0, len(_ANCHORS))
+    rgb = [np.interp((alpha / 255.0) ** 2, steps, _ANCHORS[:, c]) for c in range(3)]
+    table: NDArray[np.uint8] = np.rint(np.stack([*rgb, alpha], 1)).astype(np.uint8)
+    return table
 
 
 def heat_rgba(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     """A layer to lay over the film, uint8 (H, W, 4): the stronger, the more opaque."""
-    alpha = np.rint(np.sqrt(values) * 255).astype(np.uint8)
-    return np.dstack([colour(values), alpha])
+    layer: NDArray[np.uint8] = heat_table()[heat_index(values)]
+    return layer
 
 
 def overlay(film: Film, values: NDArray[np.float32], opacity: float = 0.5) -> NDArray[np.uint8]:

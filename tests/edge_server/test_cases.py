@@ -11,6 +11,7 @@ import tiny_bundles as tiny
 from PIL import Image
 
 from clinicedge.edge_server.cases import clean_name
+from clinicedge.edge_server.derived import sealed
 from clinicedge.edge_server.settings import Settings
 from clinicedge.runtime import CAUTION, decode_film, load
 from clinicedge.runtime.phantom import encode_png
@@ -121,7 +122,9 @@ def test_the_explanation_is_a_layer_an_overlay_or_numbers(shared_box: Box, film_
     folder = shared_box.data / "derived" / case["id"]
     assert not folder.exists(), "nothing is computed before it is asked for"
     layer = picture(shared_box.client.get(address).content)
-    assert (layer.mode, layer.size) == ("RGBA", (192, 144))
+    assert layer.size == (192, 144)
+    alpha = np.asarray(layer.convert("RGBA"))[..., 3]
+    assert alpha.min() < 16 < 200 < alpha.max(), "the film shows through where nothing is"
     over = picture(shared_box.client.get(address, params={"as": "overlay"}).content)
     assert (over.mode, over.size) == ("RGB", (192, 144))
     told = shared_box.client.get(address, params={"as": "json"}).json()
@@ -137,9 +140,12 @@ def test_the_explanation_is_remembered(shared_box: Box, film_png: bytes) -> None
     case = shared_box.post(film_png).json()
     first = shared_box.client.get(case["links"]["explanation"]).content
     (kept,) = (shared_box.data / "derived" / case["id"]).glob("*-alpha.png")
-    assert kept.read_bytes() == first
-    kept.write_bytes(b"remembered")
+    assert kept.read_bytes() == sealed(first)
+    kept.write_bytes(sealed(b"remembered"))
     assert shared_box.client.get(case["links"]["explanation"]).content == b"remembered"
+    kept.write_bytes(b"what a power cut left")
+    assert shared_box.client.get(case["links"]["explanation"]).content == first
+    assert kept.read_bytes() == sealed(first)
     kept.unlink()
     assert shared_box.client.get(case["links"]["explanation"]).content == first
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis.extra import numpy as npst
 
+from clinicedge.edge_server.derived import sealed
 from clinicedge.edge_server.raw_masks import pack, told, unpack
 from clinicedge.edge_server.settings import EngineWish, Settings
 from clinicedge.runtime import decode_film, load
@@ -102,8 +103,8 @@ def test_masks_are_made_when_asked_for_and_remembered(zoo_box: Box, case: dict[s
     kept = sorted(p.name.rpartition("-")[2] for p in folder.iterdir())
     assert kept == ["mask.png", "overlay.png", "raw.png"], "one run gives all"
     (file,) = folder.glob("*-mask.png")
-    assert file.read_bytes() == first
-    file.write_bytes(b"remembered")
+    assert file.read_bytes() == sealed(first)
+    file.write_bytes(sealed(b"remembered"))
     assert zoo_box.client.get(address, params={"as": "mask"}).content == b"remembered"
 
 
@@ -111,7 +112,7 @@ def test_the_probability_is_the_explanation(zoo_box: Box, case: dict[str, Any]) 
     address = case["links"]["explanation"]
     told = zoo_box.client.get(address, params={"as": "json"}).json()
     assert (told["method"], told["label"]) == ("probability", "TUMOUR")
-    layer = np.asarray(picture(zoo_box.client.get(address).content))
+    layer = np.asarray(picture(zoo_box.client.get(address).content).convert("RGBA"))
     assert layer.shape == (200, 300, 4)
     assert layer[150, 240, 3] > 250
     assert layer[190, 100, 3] < 10
