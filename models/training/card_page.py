@@ -220,6 +220,11 @@ def _schedule(recipe: Mapping[str, Any]) -> str:
         )
     rise = f"{100 * recipe['warmup']:.0f} %"
     if name == "cycle-a-size":
+        if recipe.get("middle_epochs"):
+            return (
+                f"one cycle of the learning rate to {peak:g} for each size of the films, each "
+                f"rising for {rise} of it"
+            )
         return (
             f"one cycle of the learning rate to {peak:g} for the small films and one for those of "
             f"full size, each rising for {rise} of it"
@@ -233,6 +238,9 @@ def _sizes(recipe: Mapping[str, Any]) -> str:
     if recipe.get("small_epochs"):
         side = recipe["small_side"]
         told = f", the first {recipe['small_epochs']} on films of {side} x {side} pixels"
+    if recipe.get("middle_epochs"):
+        side = recipe["middle_side"]
+        told += f", the next {recipe['middle_epochs']} on {side} x {side}"
     if recipe.get("full_steps"):
         told += f", those at full size of {recipe['full_steps']} batches at most"
     return told

@@ -20,7 +20,8 @@ def easier_spec(model: ModelSpec, labels: Labels) -> ModelSpec:
 def easier_recipe(recipe: Recipe) -> Recipe:
     """`first_epochs` epochs of small films."""
     epochs = recipe.first_epochs
-    return replace(recipe, epochs=epochs, small_epochs=epochs, first_epochs=0, first_labels=())
+    small = replace(recipe, epochs=epochs, small_epochs=epochs, middle_epochs=0)
+    return replace(small, first_epochs=0, first_labels=())
 
 
 def easier_data(model: ModelSpec, data: Data, labels: Labels) -> Dataset:

@@ -78,16 +78,24 @@ class Trainer:
         """Batches of an epoch; the last, incomplete one is left out."""
         steps = max(1, n_films // self.recipe.batch)
         steps = min(steps, self.recipe.max_steps or steps)
-        return steps if self._is_small(epoch) else min(steps, self.recipe.full_steps or steps)
+        return steps if self.recipe.side(epoch) else min(steps, self.recipe.full_steps or steps)
 
-    def _is_small(self, epoch: int) -> bool:
-        return epoch < self.recipe.small_epochs
+    def _of_this_size(self, films: int) -> range:
+        """The steps of the run with films of the size that they have in this epoch."""
+        recipe = self.recipe
+        side = recipe.side(self.state.epoch)
+        first = next(e for e in range(recipe.epochs) if recipe.side(e) == side)
+        number = sum(1 for e in range(recipe.epochs) if recipe.side(e) == side)
+        before = sum(self.steps(films, e) for e in range(first))
+        return range(before, before + sum(self.steps(films, first + e) for e in range(number)))
 
     def _epoch(self, objective: Objective, watch: Watch) -> None:
         state, films = self.state, len(objective)
         steps = self.steps(films, state.epoch)
         before = sum(self.steps(films, epoch) for epoch in range(state.epoch))
-        at_this_size = before - self._steps_at_other_size(films)
+        # An average with the steps of another size, normalization statistics of smaller films
+        # above all, would fit neither.
+        at_this_size = before - self._of_this_size(films).start
         cycle = self._cycle(films)
         shuffle = torch.Generator().manual_seed(self.recipe.seed + _PRIME * (state.epoch + 1))
         order = torch.randperm(len(objective), generator=shuffle).numpy()
@@ -111,20 +119,11 @@ class Trainer:
         if isinstance(part, nn.Module):
             part.requires_grad_(not still)
 
-    def _steps_at_other_size(self, films: int) -> int:
-        """Steps of the small epochs once they are over: an average with theirs, normalization
-        statistics of small films above all, would fit neither size."""
-        if self._is_small(self.state.epoch):
-            return 0
-        return sum(self.steps(films, epoch) for epoch in range(self.recipe.small_epochs))
-
     def _cycle(self, films: int) -> range:
         """The steps of the run in which the learning rate rises and falls once."""
-        small = sum(self.steps(films, epoch) for epoch in range(self.recipe.small_epochs))
-        total = sum(self.steps(films, epoch) for epoch in range(self.recipe.epochs))
-        if self.recipe.schedule != "cycle-a-size":
-            return range(total)
-        return range(small) if self._is_small(self.state.epoch) else range(small, total)
+        if self.recipe.schedule == "cycle-a-size":
+            return self._of_this_size(films)
+        return range(sum(self.steps(films, epoch) for epoch in range(self.recipe.epochs)))
 
     def _step(
         self, objective: Objective, batch: NDArray[np.int64], number: int, cycle: range
@@ -133,8 +132,9 @@ class Trainer:
         seed = self.recipe.seed * _PRIME + number
         torch.manual_seed(seed)
         pixels, targets = objective.batch(batch, torch.Generator().manual_seed(seed))
-        if self._is_small(self.state.epoch):
-            pixels, targets = shrink(pixels, targets, self.recipe.small_side)
+        side = self.recipe.side(self.state.epoch)
+        if side:
+            pixels, targets = shrink(pixels, targets, side)
         x = to_input(pixels, self.spec).to(self.device)
         scores = [line.select_score for line in self.state.history]
         rate = self.recipe.learning_rate(number - cycle.start, len(cycle), scores)
@@ -176,7 +176,7 @@ class Trainer:
 
     def _is_best(self, line: EpochFigures) -> bool:
         """Whether the last epoch is to be kept; what came before full size does not compete."""
-        history = self.state.history[min(self.recipe.small_epochs, line.epoch) :]
+        history = self.state.history[min(self.recipe.first_full_epoch, line.epoch) :]
         if self.recipe.keep == "score":
             return line.select_score == max(h.select_score for h in history)
         return line.select_loss == min(h.select_loss for h in history)
@@ -186,7 +186,7 @@ class Trainer:
 
         A network that has seen small films alone is judged on small ones.
         """
-        side = self.recipe.small_side if self._is_small(self.state.epoch) else 0
+        side = self.recipe.side(self.state.epoch)
         kept = {k: v.detach().clone() for k, v in self.module.state_dict().items()}
         self.module.load_state_dict(self.ema.values)
         ask = objective.select_outputs if isinstance(objective, Asking) else None

@@ -57,6 +57,15 @@ def test_pages_that_ship_say_what_their_figures_say(name: str) -> None:
             "the first 6 on films of 96 x 96 pixels, those at full size of 120 batches at most",
         ),
         (
+            {"small_epochs": 6, "small_side": 64, "middle_epochs": 2, "middle_side": 128},
+            "the first 6 on films of 64 x 64 pixels, the next 2 on 128 x 128",
+        ),
+        (
+            {"warmup": 0.25, "schedule": "cycle-a-size", "middle_epochs": 2, "middle_side": 128},
+            "one cycle of the learning rate to 0.003 for each size of the films, each rising for "
+            "25 % of it",
+        ),
+        (
             {"first_epochs": 3, "first_labels": ["NORMAL", "PNEUMONIA"]},
             "From scratch, after 3 epochs of NORMAL / PNEUMONIA on small films: AdamW",
         ),

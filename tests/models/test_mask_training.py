@@ -71,12 +71,13 @@ def test_the_average_begins_anew_with_films_of_full_size(discs: Path, tmp_path: 
             seen.append(step)
             super().update(module, step)
 
-    recipe = Recipe(epochs=4, batch=8, max_steps=3, small_epochs=2, small_side=32, full_steps=2)
+    recipe = Recipe(epochs=5, batch=8, max_steps=3, small_epochs=2, small_side=32, full_steps=2)
+    recipe = replace(recipe, middle_epochs=1, middle_side=64)
     data, model = read_data(zoo.spec(LUNGS), discs), zoo.spec(LUNGS)
     trainer = Trainer(zoo.build(LUNGS), model.input, recipe, tmp_path, "cpu")
     trainer.ema = Counted(trainer.module, recipe.ema_decay)
     trainer.train(objective(model, data, recipe, (), lambda: None), Watch())
-    assert seen == [0, 1, 2, 3, 4, 5, 0, 1, 2, 3]
+    assert seen == [0, 1, 2, 3, 4, 5, 0, 1, 2, 0, 1, 2, 3]
 
 
 def test_each_size_of_film_may_have_a_cycle_of_its_own(discs: Path, tmp_path: Path) -> None:

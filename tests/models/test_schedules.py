@@ -25,6 +25,18 @@ def test_plateaus_are_counted(scores: list[float], count: int) -> None:
     assert plateaus(scores, 2) == count
 
 
+def test_films_grow_to_their_full_size() -> None:
+    recipe = Recipe(epochs=6, small_epochs=3, small_side=64, middle_epochs=2, middle_side=128)
+    assert [recipe.side(e) for e in range(6)] == [64, 64, 64, 128, 128, 0]
+    assert recipe.first_full_epoch == 5
+
+
+@pytest.mark.parametrize("epochs", range(1, 30))
+def test_a_shorter_run_keeps_the_shares_of_the_sizes(epochs: int) -> None:
+    recipe = recipe_for("segunet-256", epochs)
+    assert 0 <= recipe.first_full_epoch <= epochs
+
+
 def test_the_thesis_recipe_is_for_a_gpu() -> None:
     here, there = recipe_for("segunet-256"), recipe_for("segunet-256", gpu=True)
     assert (there.schedule, there.peak_lr, there.small_epochs) == ("plateau", 1e-4, 0)
