@@ -16,7 +16,7 @@ from .segmenter import Segmenter
 
 
 class LungFinder:
-    """Where the lungs are; the same film asked again is not searched again."""
+    """Where the lungs are; the same film asked again is not searched or cut again."""
 
     def __init__(self, segmenter: Segmenter, rule: CropRule) -> None:
         if segmenter.input.resize != "stretch":
@@ -28,6 +28,7 @@ class LungFinder:
         self._rule = rule
         self._film: weakref.ref[Film] | None = None
         self._lungs: Lungs | None = None
+        self._crop: Film | None = None
 
     def find(self, film: Film) -> tuple[Lungs, Timing]:
         """The lungs, and how long the search took now: 0 where it was remembered.
@@ -40,8 +41,19 @@ class LungFinder:
         grid, timing = self.segmenter.probabilities(film)
         height, width = film.pixels.shape
         lungs = find_lungs(grid, (height, width), self._rule)
-        self._film, self._lungs = weakref.ref(film), lungs
+        self._film, self._lungs, self._crop = weakref.ref(film), lungs, None
         return lungs, timing
+
+    def cut(self, film: Film) -> tuple[Film, Lungs, Timing]:
+        """The film inside the box around its lungs, and what `find` says.
+
+        Raises:
+            NoLungsError: there are none.
+        """
+        lungs, timing = self.find(film)
+        if self._crop is None:
+            self._crop = crop(film, lungs.box)
+        return self._crop, lungs, timing
 
 
 class OnLungs(Pipeline):
@@ -64,8 +76,8 @@ class OnLungs(Pipeline):
     def predict(self, film: Film, boxes: Boxes = ()) -> Classification | Findings:
         """Find the lungs, crop, score; raises as `Predictor.predict`."""
         self._admit(film, boxes)
-        lungs, search = self._finder.find(film)
-        answer = self._classifier.predict_crop(crop(film, lungs.box))
+        inside, lungs, search = self._finder.cut(film)
+        answer = self._classifier.predict_crop(inside)
         return replace(
             answer,
             report=self.report,
@@ -80,6 +92,6 @@ class OnLungs(Pipeline):
     def explain(self, film: Film, request: MapRequest = USUAL) -> Explanation:
         """The classifier's map over the crop; raises as `Predictor.explain`."""
         self._admit(film)
-        lungs, _ = self._finder.find(film)
-        told = self._classifier.explain_crop(crop(film, lungs.box), request)
+        inside, lungs, _ = self._finder.cut(film)
+        told = self._classifier.explain_crop(inside, request)
         return replace(told, report=self.report, crop=lungs.box)

@@ -7,6 +7,7 @@ needs `Predictor`.
 
 import math
 import time
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -106,7 +107,8 @@ class Part:
 class ModelPredictor(ABC):
     """One network's session with its preprocessing; each task adds what the outputs mean.
 
-    It keeps the memory of its input tensor from film to film. `rules` are the records of the
+    It keeps the memory of its input tensor from film to film, and the outputs of the film that it
+    answered last, for the map that may be asked for next. `rules` are the records of the
     thresholds in force: the bundle's, or the clinic's own.
     """
 
@@ -128,6 +130,8 @@ class ModelPredictor(ABC):
         self.input: InputSpec = _input(bundle)
         self._session = session
         self._buffer = np.empty((1, *self.input.shape), np.float32)
+        self._film: weakref.ref[Film] | None = None
+        self._outputs: dict[str, NDArray[np.float32]] = {}
         self._output = self._answering(bundle)
         self.labels = self._output.labels
         self.positive_label = self._output.positive_label
@@ -196,6 +200,12 @@ class ModelPredictor(ABC):
         """As `run`, for an input float32 (1, C, H, W) that is there already."""
         return self._session.run({self.input.name: tensor})
 
+    def outputs(self, film: Film) -> dict[str, NDArray[np.float32]]:
+        """As `run`; remembered where the film, the same object, was the last to be answered."""
+        if self._film is not None and self._film() is film:
+            return self._outputs
+        return self.run(film)
+
     def _prepare(self, film: Film) -> NDArray[np.float32]:
         """As `tensor`, into memory that is used again: fresh pages cost more than scaling."""
         return scale(resize(film.pixels, self.input), self.input, self._buffer)
@@ -212,6 +222,7 @@ class ModelPredictor(ABC):
         prepared = time.perf_counter()
         outputs = self.run_tensor(tensor)
         done = time.perf_counter()
+        self._film, self._outputs = weakref.ref(film), outputs
         return outputs, Timing((prepared - start) * 1e3, (done - prepared) * 1e3)
 
     def _admit(self, film: Film, boxes: Boxes = ()) -> None:

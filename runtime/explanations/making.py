@@ -43,12 +43,11 @@ def make_map(predictor: "ModelPredictor", film: Film, request: MapRequest) -> Ex
     """
     bundle, report = predictor.bundle, predictor.report
     method = find_method(bundle.manifest, bundle.artifact(report.artifact), request)
-    tensor = predictor.tensor(film)
-    outputs = predictor.run_tensor(tensor)
+    outputs = predictor.outputs(film)
     _refuse_no_numbers(predictor, outputs)
     target = predictor.target(request.label, outputs)
     subject = Subject(
-        tensor=tensor,
+        tensor=predictor.tensor(film),
         features=_features(predictor, outputs),
         target=target,
         score=lambda view: target.score(predictor.run_tensor(view)),

@@ -108,6 +108,9 @@ def test_the_lungs_of_a_film_are_searched_once(
     predictor.predict(other)
     assert len(asked) == 2
     assert predictor.find(other).box == first.crop  # type: ignore[union-attr]
+    classifier = predictor.parts[1].predictor
+    monkeypatch.setattr(classifier, "run_tensor", None)
+    assert predictor.explain(other).crop == first.crop, "nor is anything run for the map"
 
 
 def test_the_map_lies_inside_the_crop_and_nowhere_else(on_lungs: Bundle) -> None:

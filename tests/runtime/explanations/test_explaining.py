@@ -283,3 +283,40 @@ def test_a_phantom_is_explained_in_range(handmade: Bundle, phantom_film: Film, m
     assert told.map.min() >= 0
     assert told.map.max() <= 1
     assert told.sign in (0, 1)
+
+
+def counted(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the networks as they run."""
+    ran: list[str] = []
+    run = ModelPredictor.run_tensor
+
+    def told(self: ModelPredictor, tensor: np.ndarray) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+        ran.append(self.report.model)
+        return run(self, tensor)
+
+    monkeypatch.setattr(ModelPredictor, "run_tensor", told)
+    return ran
+
+
+def test_the_film_just_answered_is_not_run_again(
+    classifier: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film, other = halves(), halves(40, 230)
+    expected = [ask(classifier, f, "eigen-cam").map for f in (film, other)]
+    ran = counted(classifier, monkeypatch)
+    classifier.predict(film)
+    assert np.array_equal(ask(classifier, film, "eigen-cam").map, expected[0])
+    assert len(ran) == 1
+    assert np.array_equal(ask(classifier, other, "eigen-cam").map, expected[1])
+    assert len(ran) == 2
+    assert np.array_equal(ask(classifier, film, "eigen-cam").map, expected[0])
+    assert len(ran) == 2, "a map alone is not what is remembered"
+
+
+def test_nor_is_a_film_whose_pixels_are_the_same_but_which_is_another(
+    classifier: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = counted(classifier, monkeypatch)
+    classifier.predict(halves())
+    ask(classifier, halves(), "grad-cam")
+    assert len(ran) == 2
