@@ -15,7 +15,9 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 # As the commands have it, before numpy is there.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -155,21 +157,21 @@ def tflite_pair(path: Path, features: str, tensor: np.ndarray, threads: int) -> 
     graph = model.subgraphs[0]
     kept = [o for o in graph.outputs if graph.tensors[o].name.decode() != features]
     graph.outputs, model.signatureDefs = kept, []
+    shortened = bytes(flatbuffer.flatbuffer_utils.convert_object_to_bytearray(model))
     jobs: list[Job] = []
-    for content in (
-        bytes(flatbuffer.flatbuffer_utils.convert_object_to_bytearray(model)),
-        path.read_bytes(),
-    ):
+    for content in (shortened, path.read_bytes()):
         interpreter = Interpreter(model_content=content, num_threads=threads)
         interpreter.allocate_tensors()
         (taken,) = interpreter.get_input_details()
-        given = [d["index"] for d in interpreter.get_output_details()]
         film = tensor if tuple(taken["shape"]) == tensor.shape else tensor.transpose(0, 2, 3, 1)
         interpreter.set_tensor(taken["index"], film)
-        jobs.append(
-            lambda i=interpreter, given=given: (i.invoke(), [i.get_tensor(n) for n in given])
-        )  # type: ignore[misc]
+        jobs.append(partial(_invoke, interpreter))
     return jobs[0], jobs[1]
+
+
+def _invoke(interpreter: Any) -> list[np.ndarray]:
+    interpreter.invoke()
+    return [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
 
 
 PAIRS: dict[str, Callable[[Path, str, np.ndarray, int], tuple[Job, Job]]] = {
