@@ -12,6 +12,7 @@ import numpy as np
 from ..models import zoo
 from ..profiles.evaluate import evaluate
 from ..profiles.evaluation import EvaluationReport, Question
+from ..profiles.known_lungs import LungMemory
 from ..profiles.machine import room, this_machine
 from ..profiles.measure import Cell as MeasuredCell
 from ..profiles.measure import sample
@@ -40,6 +41,8 @@ SECONDS = 0.4
 RUNS = 100
 # Steps of the bar that one model takes.
 _STEPS = 100
+# In the cache folder: where the lungs of the test films are.
+_LUNGS = "lungs"
 
 
 @dataclass(frozen=True)
@@ -188,9 +191,10 @@ class _Work:
         if data is None:
             return replace(row, notes=(*row.notes, "not evaluated: no data folder fits"))
         question = Question(threads=self._wish.threads)
+        memory = None if self._options.force else LungMemory(self._options.out / CACHE / _LUNGS)
 
         def work() -> EvaluationReport:
-            return evaluate(bundle, data, question, lambda *_: None)
+            return evaluate(bundle, data, question, lambda *_: None, memory)
 
         key = key_of("evaluate", bundle.id, data.resolve().name, question, this_machine().id)
         try:

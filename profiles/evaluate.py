@@ -27,6 +27,7 @@ from .evaluate_parts import choose_parts, part_films, refuse_used_films, unknown
 from .evaluate_prompts import is_asked, note_of
 from .evaluation import ACCURACY_SCHEMA, EvaluationReport, PartFigures, Question, Ran
 from .film_store import Films, FilmStore, ResizedFilms
+from .known_lungs import LungMemory
 from .machine import this_machine
 from .masks import read_mask_dataset
 from .measure import Progress, Skipped
@@ -43,11 +44,16 @@ class _Work:
     answer: Answer
     question: Question
     progress: Progress
+    memory: LungMemory | None
     notes: list[str] = field(default_factory=list)
 
 
 def evaluate(
-    bundle: Bundle, data: Path, question: Question, progress: Progress
+    bundle: Bundle,
+    data: Path,
+    question: Question,
+    progress: Progress,
+    memory: LungMemory | None = None,
 ) -> EvaluationReport:
     """Score the films of a data folder with every artifact.
 
@@ -55,6 +61,7 @@ def evaluate(
         data: folder with a manifest.csv as `read_dataset`, `read_findings_dataset`,
             `read_box_dataset` or `read_mask_dataset` reads it.
         progress: called with (done, total, what).
+        memory: where lungs are looked up before a film is searched for them.
 
     Raises:
         DataManifestError: the folder is no data folder or uses other labels.
@@ -64,7 +71,7 @@ def evaluate(
         WholeFilmError: the model takes films cropped to the lungs.
         FilmError: a film cannot be read.
     """
-    work = _Work(bundle, answer_of(bundle), question, progress)
+    work = _Work(bundle, answer_of(bundle), question, progress, memory)
     of_kind = {"segmentation": _masks, "detection": _boxes}.get(work.answer.kind, _labels)
     name, n_films, parts, skipped = of_kind(work, data)
     return EvaluationReport(
@@ -176,7 +183,10 @@ def _each(
             session = report.session
             work.notes.extend(f"{shown}: {note}" for note in session.notes)
             ran = Ran(shown, report.artifact_sha256, session.engine_version, session.compute)
+            lungs = work.memory.attach(predictor) if work.memory else ()
             scored.append(ask(predictor, ran))
+            for known in lungs:
+                known.keep()
         except (EngineError, BundleError) as err:
             skipped.append(Skipped(name, "auto", str(err)))
     if not scored:

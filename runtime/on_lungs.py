@@ -2,17 +2,29 @@
 
 import weakref
 from dataclasses import replace
+from typing import Protocol
 
 from .boxes import Boxes
 from .bundle import Bundle
 from .errors import ArtifactError
 from .explanations.records import USUAL, MapRequest
 from .film import Film
-from .lungs import CropRule, Lungs, crop, find_lungs
+from .lungs import Box, CropRule, Lungs, crop, find_lungs
 from .pipeline import CropPredictor, Pipeline, added, contributed
 from .predictions import Classification, Explanation, Findings, Member, Timing
 from .predictor import Part
 from .segmenter import Segmenter
+
+
+class Finder(Protocol):
+    """What an `OnLungs` asks; see `LungFinder`."""
+
+    segmenter: Segmenter
+    rule: CropRule
+
+    def find(self, film: Film) -> tuple[Lungs, Timing]: ...
+
+    def cut(self, film: Film) -> tuple[Film, Box, Timing]: ...
 
 
 class LungFinder:
@@ -25,7 +37,7 @@ class LungFinder:
                 "whose input is stretched."
             )
         self.segmenter = segmenter
-        self._rule = rule
+        self.rule = rule
         self._film: weakref.ref[Film] | None = None
         self._lungs: Lungs | None = None
         self._crop: Film | None = None
@@ -40,12 +52,12 @@ class LungFinder:
             return self._lungs, Timing(0.0, 0.0)
         grid, timing = self.segmenter.probabilities(film)
         height, width = film.pixels.shape
-        lungs = find_lungs(grid, (height, width), self._rule)
+        lungs = find_lungs(grid, (height, width), self.rule)
         self._film, self._lungs, self._crop = weakref.ref(film), lungs, None
         return lungs, timing
 
-    def cut(self, film: Film) -> tuple[Film, Lungs, Timing]:
-        """The film inside the box around its lungs, and what `find` says.
+    def cut(self, film: Film) -> tuple[Film, Box, Timing]:
+        """The film inside the box around its lungs, that box, and how long the search took.
 
         Raises:
             NoLungsError: there are none.
@@ -53,16 +65,21 @@ class LungFinder:
         lungs, timing = self.find(film)
         if self._crop is None:
             self._crop = crop(film, lungs.box)
-        return self._crop, lungs, timing
+        return self._crop, lungs.box, timing
 
 
 class OnLungs(Pipeline):
-    """The answer is the classifier's on the crop; `crop` tells where on the film it looked."""
+    """The answer is the classifier's on the crop; `crop` tells where on the film it looked.
+
+    `finder` may be replaced by one that knows the lungs of many films.
+    """
+
+    finder: Finder
 
     def __init__(self, bundle: Bundle, finder: LungFinder, classifier: CropPredictor) -> None:
         lungs, deciding = Part("lungs", finder.segmenter), Part("classifier", classifier)
         super().__init__(bundle, classifier.kind, (lungs, deciding), deciding)
-        self._finder = finder
+        self.finder = finder
         self._classifier = classifier
 
     def find(self, film: Film) -> Lungs:
@@ -71,20 +88,20 @@ class OnLungs(Pipeline):
         Raises:
             NoLungsError: there are none.
         """
-        return self._finder.find(film)[0]
+        return self.finder.find(film)[0]
 
     def predict(self, film: Film, boxes: Boxes = ()) -> Classification | Findings:
         """Find the lungs, crop, score; raises as `Predictor.predict`."""
         self._admit(film, boxes)
-        inside, lungs, search = self._finder.cut(film)
+        inside, box, search = self.finder.cut(film)
         answer = self._classifier.predict_crop(inside)
         return replace(
             answer,
             report=self.report,
             timing=added([search, answer.timing]),
-            crop=lungs.box,
+            crop=box,
             members=(
-                Member("lungs", self._finder.segmenter.report),
+                Member("lungs", self.finder.segmenter.report),
                 *contributed("classifier", answer),
             ),
         )
@@ -92,6 +109,6 @@ class OnLungs(Pipeline):
     def explain(self, film: Film, request: MapRequest = USUAL) -> Explanation:
         """The classifier's map over the crop; raises as `Predictor.explain`."""
         self._admit(film)
-        inside, lungs, _ = self._finder.cut(film)
+        inside, box, _ = self.finder.cut(film)
         told = self._classifier.explain_crop(inside, request)
-        return replace(told, report=self.report, crop=lungs.box)
+        return replace(told, report=self.report, crop=box)

@@ -91,7 +91,7 @@ def test_the_lungs_of_a_film_are_searched_once(
 ) -> None:
     predictor = on_lungs.predictor(threads=1)
     assert isinstance(predictor, OnLungs)
-    segmenter = predictor._finder.segmenter
+    segmenter = predictor.finder.segmenter
     asked: list[Film] = []
     search = segmenter.probabilities
 
@@ -161,7 +161,7 @@ def test_both_stages_share_one_search_for_the_lungs(cascade: Bundle) -> None:
     first, second = (part.predictor for part in predictor.parts)
     assert isinstance(first, OnLungs)
     assert isinstance(second, OnLungs)
-    assert first._finder is second._finder
+    assert first.finder is second.finder
     answer = predictor.predict(tiny.chest(lungs=250, outside=60))
     assert answer.second is not None
     assert answer.second.crop == answer.first.crop
