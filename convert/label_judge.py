@@ -4,14 +4,14 @@ For one answer of two labels, and for findings with a threshold each.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..profiles.calibration import fit_temperature
-from ..profiles.metrics import evaluate_binary, pick_threshold, pick_threshold_f1
+from ..profiles.metrics import evaluate_binary, pick_agreeing, pick_threshold, pick_threshold_f1
 from ..runtime.figures import Accuracy, Parity
 from ..runtime.manifest import Temperature, Threshold
 from ..runtime.predictor import probabilities
@@ -28,6 +28,17 @@ from .source_running import run_source
 from .thresholds import bound
 
 Scores = NDArray[np.float64]
+# How an artifact's threshold is chosen; the trained network's own and its rule follow.
+AS_TRAINED = "fewest films decided otherwise than by the trained network at its own"
+
+
+@dataclass(frozen=True, eq=False)
+class _Reference:
+    """Thresholds with their rules, their values (K,), and decisions bool (N, K) on select."""
+
+    picked: tuple[tuple[float, str], ...]
+    values: Scores
+    decided: NDArray[np.bool_]
 
 
 class LabelJudge:
@@ -48,13 +59,12 @@ class LabelJudge:
         Args:
             fp32: the FP32 artifact of the same format; None for that itself. It runs once.
         """
-        on_select, on_guard = self._outputs
+        on_guard = self._outputs[1]
         # First, so that scores that are no numbers are told of whom they are.
         exact = None if fp32 is None else self._measured(fp32)
         found = self._measured(artifact)
         own = self._decide(artifact, found)
-        theirs = tuple(self._thresholds(artifact, on_select.scores, ()))
-        right = decided_scores(self._spec, on_guard.scores) >= _values(theirs)
+        right = decided_scores(self._spec, on_guard.scores) >= self._reference.values
         flips = int(np.sum((own.scores >= _values(own.thresholds)) != right))
         comparison = Comparison(
             parity=_parity(found, on_guard.scores, self._guard, flips, right.size),
@@ -130,9 +140,29 @@ class LabelJudge:
     ) -> Iterator[Threshold]:
         scores = decided_scores(self._spec, logits, fitted)
         for k, label in enumerate(self._labels):
-            yield bound(artifact, label, self._threshold(scores[:, k], k), self._select)
+            yield bound(artifact, label, self._threshold(scores, k), self._select)
 
     def _threshold(self, scores: Scores, k: int) -> tuple[float, str]:
+        """On select, where the trained network has one from there; else its own.
+
+        Each artifact picking for itself would add the luck of a flat optimum to what quantization
+        moved (decision 0017).
+        """
+        value, rule = self._reference.picked[k]
+        if rule in (NOT_SET, FROM_CARD):
+            return value, rule
+        own = pick_agreeing(scores[:, k], self._reference.decided[:, k])
+        return own, f"{AS_TRAINED}, {value:.4f}: {rule}"
+
+    @cached_property
+    def _reference(self) -> "_Reference":
+        """The trained network's own thresholds, and what it decides at them on select."""
+        scores = decided_scores(self._spec, self._outputs[0].scores)
+        picked = tuple(self._own_threshold(scores[:, k], k) for k in range(len(self._labels)))
+        values = np.array([value for value, _ in picked])
+        return _Reference(picked, values, scores >= values)
+
+    def _own_threshold(self, scores: Scores, k: int) -> tuple[float, str]:
         """On select; where select has no film with, or none without, as the card says."""
         truth = both_classes(self._select, k)
         if truth is not None:

@@ -119,6 +119,36 @@ def pick_threshold(scores: ArrayLike, positives: ArrayLike) -> tuple[float, str]
     return (middle if middle > values[at] else float(values[at + 1])), rule
 
 
+def pick_agreeing(scores: ArrayLike, decided: ArrayLike) -> float:
+    """The threshold that decides the fewest films otherwise than another network did.
+
+    It lies in the middle between two neighbouring scores, or between the outermost and 0 or 1; of
+    equally good gaps the widest is taken.
+
+    Args:
+        scores: (N,), finite.
+        decided: (N,), what the other network called positive.
+
+    Raises:
+        DataError: there are no films, the lengths differ, or a score is not finite.
+    """
+    score, positive = _checked(scores, decided)
+    values, index = np.unique(score, return_inverse=True)
+    called = np.bincount(index, weights=positive)
+    others = np.bincount(index, weights=~positive)
+    missed = np.concatenate([[0.0], called.cumsum()])
+    alarms = np.concatenate([others[::-1].cumsum()[::-1], [0.0]])
+    edges = np.concatenate([[min(0.0, values[0])], values, [max(1.0, values[-1])]])
+    gaps = np.diff(edges)
+    # Above the highest score there may be no room.
+    flips = np.where((np.arange(len(gaps)) == len(values)) & (gaps == 0), np.inf, missed + alarms)
+    best = np.flatnonzero(flips == flips.min())
+    at = int(best[np.argmax(gaps[best])])
+    middle = float(edges[at] + gaps[at] / 2)
+    below = edges[at] if at else -np.inf
+    return middle if middle > below else float(edges[at + 1])
+
+
 def pick_threshold_f1(scores: ArrayLike, positives: ArrayLike) -> tuple[float, str]:
     """The threshold with the largest F1 = 2 TP / (2 TP + FP + FN), and its rule.
 

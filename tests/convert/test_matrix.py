@@ -99,6 +99,9 @@ def test_thresholds_and_accuracy_name_their_data(bundle: Bundle) -> None:
         threshold = thresholds[artifact.id]
         assert (threshold.data, threshold.part, threshold.n_films) == ("phantoms", "select", 20)
         assert threshold.compute == ("int8" if artifact.precision == "int8" else "f32")
+        assert threshold.rule.startswith(
+            "fewest films decided otherwise than by the trained network"
+        )
         assert "Youden" in threshold.rule
         (accuracy,) = artifact.accuracy
         assert (accuracy.data, accuracy.part) == ("phantoms", "guard")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from clinicedge.profiles.metrics import (
     area_under_curve,
     evaluate_binary,
+    pick_agreeing,
     pick_threshold,
     wilson,
 )
@@ -49,6 +50,27 @@ def test_no_threshold_is_better_than_the_picked_one(pairs: list[tuple[int, bool]
         assert gain(value) == pytest.approx(max(gain(m) for m in middles))
         assert value in middles
     assert "Youden" in rule
+
+
+@given(PAIRS)
+def test_no_threshold_agrees_more_than_the_agreeing_one(pairs: list[tuple[int, bool]]) -> None:
+    scores, decided = split(pairs)
+    score, called = np.array(scores), np.array(decided)
+    value = pick_agreeing(scores, decided)
+
+    def flips(threshold: float) -> int:
+        return int(((score >= threshold) != called).sum())
+
+    around = np.concatenate(
+        [[-1.0], np.unique(score), [score.max() + 1.0 if score.max() < 1 else 0]]
+    )
+    assert flips(value) == min(flips(t) for t in around)
+
+
+def test_the_same_scores_get_a_threshold_that_decides_the_same() -> None:
+    score = np.random.default_rng(4).random(50)
+    for threshold in (0.0, 0.2, 0.5, 0.99):
+        assert np.array_equal(score >= pick_agreeing(score, score >= threshold), score >= threshold)
 
 
 def test_of_equal_gaps_the_widest_is_taken() -> None:
