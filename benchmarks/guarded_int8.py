@@ -27,6 +27,7 @@ from clinicedge.runtime.records import from_json
 # What the issue hopes for on trained weights.
 HOPED_POINTS = 0.3
 HOPED_FLIPS = 0.005
+FORMATS = {"onnx": "ONNX", "tflite": "TFLite", "openvino": "OpenVINO"}
 
 
 @dataclass(frozen=True)
@@ -153,34 +154,40 @@ def is_model(manifest: Manifest) -> bool:
 
 
 def table(rows: list[Row]) -> str:
-    """Markdown."""
+    """Markdown, as in README."""
     lines = [
-        "| model | INT8 of | guard n | figure | FP32 | plain | guarded | flips plain | guarded "
-        "| layers in float | their mult-adds | MB | of FP32 | ms FP32 | ms INT8 | speed-up |",
-        "|" + "---|" * 16,
+        "| network | INT8 of | FP32 | plain INT8 | guarded | flips, plain | guarded "
+        "| back in float | MB | of FP32 | ms FP32 | INT8 | faster |",
+        "|" + "---|" * 13,
     ]
+    before = ""
     for row in rows:
-        digits = 3 if row.figure == "Dice" else 1
-        cells_ = (
-            row.model,
-            row.artifact.split("/")[0],
-            str(row.films),
-            row.figure,
-            told(row.fp32, digits),
-            told(row.plain, digits),
-            told(row.int8, digits),
-            "-" if row.plain_flips is None else str(row.plain_flips),
-            f"{row.flips} of {row.decisions}",
-            str(row.float_layers),
-            f"{100 * row.float_share:.0f} %",
-            told(row.bytes / 1e6, 2),
-            told(row.size_ratio, 2),
-            told(row.fp32_ms, 2),
-            told(row.int8_ms, 2),
-            told(row.speed_up, 2),
-        )
-        lines.append("| " + " | ".join(cells_) + " |")
+        name = "" if row.model == before else row.model
+        lines.append("| " + " | ".join((name, *columns(row))) + " |")
+        before = row.model
     return "\n".join(lines)
+
+
+def columns(row: Row) -> tuple[str, ...]:
+    """All but the network's name."""
+    dice = row.figure == "Dice"
+    digits = 3 if dice else 1
+    layers = "layer" if row.float_layers == 1 else "layers"
+    share = f"{row.float_layers} {layers}, {100 * row.float_share:.0f} % of mult-adds"
+    return (
+        FORMATS[row.artifact.split("/")[0]],
+        f"Dice {told(row.fp32, 3)}" if dice else f"{told(row.fp32, 1)} %",
+        told(row.plain, digits),
+        told(row.int8, digits),
+        "" if dice else told(row.plain_flips, 0),
+        "" if dice else f"{row.flips} of {row.decisions}",
+        share if row.float_layers else "0",
+        told(row.bytes / 1e6, 2),
+        told(row.size_ratio, 2),
+        told(row.fp32_ms, 2),
+        told(row.int8_ms, 2),
+        "-" if row.speed_up is None else f"{row.speed_up:.1f}x",
+    )
 
 
 def told(value: float | None, digits: int) -> str:
