@@ -157,17 +157,18 @@ _SEPARABLE = Recipe(epochs=25, schedule="exponential", decay_epochs=12.0, peak_l
 # Masks of few pixels: Dice and focal loss, and the epoch of the best Dice. Two slow cores pass
 # 20 films a second of 64 x 64, 5 of 128 x 128, 1.3 of 256 x 256.
 _TUMOUR = Recipe(
-    epochs=21,
-    batch=16,
-    peak_lr=2e-3,
-    ema_decay=0.99,
+    epochs=47,
+    batch=8,
+    peak_lr=1.5e-3,
+    ema_decay=0.995,
     focal_gamma=2.0,
     positive_weight=5.0,
-    small_epochs=16,
+    small_epochs=40,
     small_side=64,
-    middle_epochs=3,
+    middle_epochs=5,
     middle_side=128,
-    full_steps=50,
+    full_steps=100,
+    patience=47,
     schedule="cycle-a-size",
     keep="score",
     augmentation=_FIELD,
@@ -240,6 +241,7 @@ _RECIPES = {
 _THESIS = replace(
     _TUMOUR,
     epochs=100,
+    batch=16,
     peak_lr=1e-4,
     weight_decay=0.0,
     patience=15,
