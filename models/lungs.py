@@ -25,16 +25,25 @@ ATTRIBUTION = (
     "films: Kermany, Zhang, Goldbaum 2018, Mendeley Data, doi 10.17632/rscbjbr9sj.2, CC BY 4.0; "
     "lung masks: V7 Labs, covid-19-xray-dataset, CC BY 4.0"
 )
-_USE = IntendedUse(
-    statement="finds the lung fields on frontal chest films of children of 1 to 5 years, for "
-    "cropping, as a gate and for naming lung zones; no finding of its own",
-    body_part="CHEST",
-    modalities=("CR", "DX"),
-    age_years=(1.0, 5.0),
-    not_for=(
-        "measuring lungs, or finding disease",
-        "adults, infants under one year, lateral views, other body parts",
-    ),
+
+
+def use(statement: str) -> IntendedUse:
+    """Of whatever learned the lungs of these children."""
+    return IntendedUse(
+        statement=statement,
+        body_part="CHEST",
+        modalities=("CR", "DX"),
+        age_years=(1.0, 5.0),
+        not_for=(
+            "measuring lungs, or finding disease",
+            "adults, infants under one year, lateral views, other body parts",
+        ),
+    )
+
+
+_USE = use(
+    "finds the lung fields on frontal chest films of children of 1 to 5 years, for "
+    "cropping, as a gate and for naming lung zones; no finding of its own"
 )
 
 

@@ -56,16 +56,9 @@ _TUMOURS = IntendedUse(
         "measuring growth or planning an operation",
     ),
 )
-_LUNGS = IntendedUse(
-    statement="outlines the lung inside a box on a frontal chest film of a child of 1 to 5 years; "
-    "the box comes from a clinician or a detector",
-    body_part="CHEST",
-    modalities=("CR", "DX"),
-    age_years=(1.0, 5.0),
-    not_for=(
-        "measuring lungs, or finding disease",
-        "adults, infants under one year, lateral views, other body parts",
-    ),
+_LUNGS = lungs.use(
+    "outlines the lung inside a box on a frontal chest film of a child of 1 to 5 years; "
+    "the box comes from a clinician or a detector"
 )
 NOTES = {
     "Not MedSAM2's own training": (

@@ -44,16 +44,9 @@ _LESIONS = IntendedUse(
         "fractures, infection, metastases: they were not labelled",
     ),
 )
-_LUNGS = IntendedUse(
-    statement="draws a box around each lung on frontal chest films of children of 1 to 5 years, "
-    "as a prompt for a segmenter; no finding of its own",
-    body_part="CHEST",
-    modalities=("CR", "DX"),
-    age_years=(1.0, 5.0),
-    not_for=(
-        "measuring lungs, or finding disease",
-        "adults, infants under one year, lateral views, other body parts",
-    ),
+_LUNGS = lungs.use(
+    "draws a box around each lung on frontal chest films of children of 1 to 5 years, "
+    "as a prompt for a segmenter; no finding of its own"
 )
 NOTES = {
     "Other people's weights": (
