@@ -55,9 +55,10 @@ def export(
         raise typer.BadParameter("--csv and --json; expected one of them")
     if out is not None and not (as_csv or as_json):
         raise typer.BadParameter("--out needs --csv or --json")
-    found = ratings.read_ratings(data or default_data())
+    folder = data or default_data()
+    found = ratings.read_ratings(folder)
     if not (as_csv or as_json):
-        _print(found)
+        _print(found, folder)
         return
     told = ratings.as_csv(found) if as_csv else dump_bytes(found)
     if out is None:
@@ -67,10 +68,13 @@ def export(
     print(f"{len(found.ratings)} ratings: {out}")
 
 
-def _print(found: "RatingList") -> None:
+def _print(found: "RatingList", folder: Path) -> None:
     from ..edge_server.ratings import VERDICTS
     from .printing import print_table
 
+    if not found.ratings:
+        print(f"no ratings of heat maps in {folder} yet")
+        return
     rows = [
         (method, *(str(counts[v]) for v in VERDICTS), str(sum(counts.values())))
         for method, counts in found.counts.items()

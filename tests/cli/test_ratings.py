@@ -44,6 +44,17 @@ def test_counts_beside_a_running_server(ce: Command, store: Store) -> None:
     assert ["eigen-cam", "0", "1", "0", "1"] in cells
 
 
+def test_a_box_without_ratings_says_so(ce: Command, tmp_path: Path) -> None:
+    Store(tmp_path / "cases").close()
+    ran = ce("ratings", "export", "--data", tmp_path / "cases")
+    assert (ran.code, ran.out.splitlines()) == (
+        0, [f"no ratings of heat maps in {tmp_path / 'cases'} yet"]
+    )  # fmt: skip
+    assert json.loads(ce("ratings", "export", "--data", tmp_path / "cases", "--json").out)[
+        "ratings"
+    ] == []  # fmt: skip
+
+
 def test_what_is_exported_is_what_the_server_tells(
     ce: Command, store: Store, tmp_path: Path
 ) -> None:
