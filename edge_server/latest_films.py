@@ -5,7 +5,7 @@ from collections import OrderedDict
 
 from ..runtime.film import Film
 
-_MAX_FILMS = 4
+MAX_FILMS = 4
 _MAX_BYTES = 24 * 1024 * 1024
 
 
@@ -19,7 +19,7 @@ class LatestFilms:
         max_films, max_bytes: of pixels; the oldest go first, and the last one always stays.
     """
 
-    def __init__(self, max_films: int = _MAX_FILMS, max_bytes: int = _MAX_BYTES) -> None:
+    def __init__(self, max_films: int = MAX_FILMS, max_bytes: int = _MAX_BYTES) -> None:
         self._films: OrderedDict[str, Film] = OrderedDict()
         self._max_films, self._max_bytes = max_films, max_bytes
         self._lock = threading.Lock()

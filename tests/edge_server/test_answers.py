@@ -33,7 +33,7 @@ def test_on_lungs_tells_the_crop_and_its_members(
 def test_the_heat_map_lies_inside_the_crop(zoo_box: Box, film_png: bytes) -> None:
     case = zoo_box.send(film_png, model="tiny-on-lungs")
     address = case["links"]["explanation"]
-    layer = np.asarray(picture(zoo_box.client.get(address).content))
+    layer = np.asarray(picture(zoo_box.client.get(address).content).convert("RGBA"))
     assert layer.shape == (144, 192, 4)
     outside = np.ones((144, 192), bool)
     outside[22:122, 16:176] = False
@@ -52,7 +52,8 @@ def test_the_layer_of_a_large_film_is_small_and_its_crop_with_it(zoo_box: Box) -
 
     film = phantom.draw(phantom.Phantom(seed=5, height=700, width=1024))
     case = zoo_box.send(phantom.encode_png(film), model="tiny-on-lungs")
-    layer = np.asarray(picture(zoo_box.client.get(case["links"]["explanation"]).content))
+    drawn = picture(zoo_box.client.get(case["links"]["explanation"]).content)
+    layer = np.asarray(drawn.convert("RGBA"))
     assert layer.shape == (350, 512, 4)
     box = case["predictions"][0]["crop"]
     rows, columns = np.nonzero(layer[..., 3])

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clinicedge.edge_server import problems
+from clinicedge.edge_server import latest_films, problems
 from clinicedge.edge_server.app import create_app
 from clinicedge.edge_server.settings import Settings
 from clinicedge.runtime import errors
@@ -174,6 +174,8 @@ def test_a_disk_that_refuses_is_told_and_nothing_is_kept(box: Box, film_png: byt
 def test_a_film_that_vanished_is_a_problem_not_a_crash(box: Box, film_png: bytes) -> None:
     case = box.post(film_png).json()
     (box.data / case["film"]["file"]).unlink()
+    for _ in range(latest_films.MAX_FILMS):
+        box.post(film_png)
     check_problem(box.client.get(case["links"]["image"]), 500, "failed")
     assert box.client.get(case["links"]["self"]).status_code == 200
 

@@ -51,7 +51,7 @@ def guard(guarded: Artifact) -> Guarding:
 def test_plain_int8_that_fell_to_chance_is_not_written_and_the_reason_is(done: Conversion) -> None:
     (failed,) = done.failed
     assert failed.artifact == "onnx/int8-static"
-    found = ("specificity loses 1.0", "interval", "allowed", "int8-guarded leaves layers in float")
+    found = ("sensitivity loses 1.0", "interval", "allowed", "int8-guarded leaves layers in float")
     for words in found:
         assert words in failed.reason
     assert {a.recipe for a in done.manifest.artifacts} == {"fp32", "int8-guarded", "int8-dynamic"}
