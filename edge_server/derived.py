@@ -5,10 +5,11 @@ the rest, and one that does not fit is not there.
 """
 
 import hashlib
-import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
+
+from ..runtime.errors import OutputError
+from ..runtime.files import file_atomic
 
 _DIGEST = hashlib.sha256().digest_size
 
@@ -30,16 +31,8 @@ class Derived:
 
     def keep(self, case_id: str, name: str, data: bytes) -> None:
         """Remember it; a full disk only means that it is made anew next time."""
-        path = self.path(case_id, name)
-        with suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=path.parent)
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(sealed(data))
-                os.replace(temporary, path)
-            finally:
-                Path(temporary).unlink(missing_ok=True)
+        with suppress(OutputError), file_atomic(self.path(case_id, name), durable=False) as stream:
+            stream.write(sealed(data))
 
     def path(self, case_id: str, name: str) -> Path:
         """Where it is kept."""

@@ -34,8 +34,12 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def file_atomic(path: Path) -> Iterator[BinaryIO]:
+def file_atomic(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
     """A temporary file that takes the place of `path` when the block ends well.
+
+    Args:
+        durable: wait for the disk. Without it a power cut may leave anything under that name: for
+            what can be told from damage and made again.
 
     Raises:
         OutputError: the folder cannot be made or written.
@@ -49,10 +53,12 @@ def file_atomic(path: Path) -> Iterator[BinaryIO]:
         with os.fdopen(handle, "wb") as stream:
             yield stream
             stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                os.fsync(stream.fileno())
         os.chmod(name, 0o644)
         os.replace(name, path)
-        fsync_folder(path.parent)
+        if durable:
+            fsync_folder(path.parent)
     except OSError as err:
         raise _unwritable(path, err) from err
     finally:

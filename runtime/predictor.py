@@ -200,11 +200,9 @@ class ModelPredictor(ABC):
         """As `run`, for an input float32 (1, C, H, W) that is there already."""
         return self._session.run({self.input.name: tensor})
 
-    def outputs(self, film: Film) -> dict[str, NDArray[np.float32]]:
-        """As `run`; remembered where the film, the same object, was the last to be answered."""
-        if self._film is not None and self._film() is film:
-            return self._outputs
-        return self.run(film)
+    def remembered(self, film: Film) -> dict[str, NDArray[np.float32]] | None:
+        """What `run` gave where the film, the same object, was the last to be answered."""
+        return self._outputs if self._film is not None and self._film() is film else None
 
     def _prepare(self, film: Film) -> NDArray[np.float32]:
         """As `tensor`, into memory that is used again: fresh pages cost more than scaling."""

@@ -43,11 +43,12 @@ def make_map(predictor: "ModelPredictor", film: Film, request: MapRequest) -> Ex
     """
     bundle, report = predictor.bundle, predictor.report
     method = find_method(bundle.manifest, bundle.artifact(report.artifact), request)
-    outputs = predictor.outputs(film)
+    tensor = predictor.tensor(film)
+    outputs = predictor.remembered(film) or predictor.run_tensor(tensor)
     _refuse_no_numbers(predictor, outputs)
     target = predictor.target(request.label, outputs)
     subject = Subject(
-        tensor=predictor.tensor(film),
+        tensor=tensor,
         features=_features(predictor, outputs),
         target=target,
         score=lambda view: target.score(predictor.run_tensor(view)),
