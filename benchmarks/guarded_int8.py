@@ -154,7 +154,7 @@ def is_model(manifest: Manifest) -> bool:
 
 
 def table(rows: list[Row]) -> str:
-    """Markdown, as in README."""
+    """Markdown, as in docs/measured."""
     lines = [
         "| network | INT8 of | FP32 | plain INT8 | guarded | flips, plain | guarded "
         "| back in float | MB | of FP32 | ms FP32 | INT8 | faster |",
