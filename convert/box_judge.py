@@ -70,6 +70,8 @@ class BoxTask:
 class BoxJudge:
     """Compares artifacts with one source; the source runs once, when it is first needed."""
 
+    decides = "decisions"
+
     def __init__(self, source: Source, films: ConversionFilms, scratch: Path) -> None:
         """`scratch`: a folder for the source's answers, which may be large."""
         self._source, self._spec = source, source.spec

@@ -14,7 +14,13 @@ from .source import Source
 
 
 class Judge(Protocol):
-    """Compares artifacts with one source."""
+    """Compares artifacts with one source.
+
+    Attributes:
+        decides: how thresholds come about; part of the cache's key.
+    """
+
+    decides: str
 
     def compare(self, artifact: Runnable, fp32: Runnable | None = None) -> Comparison:
         """Set the thresholds on select, then look at guard.

@@ -44,6 +44,8 @@ class _Reference:
 class LabelJudge:
     """Compares artifacts with one source; the source runs once, when it is first needed."""
 
+    decides = "decisions as trained"
+
     def __init__(self, source: Source, films: ConversionFilms, temperature: bool = False) -> None:
         """`temperature`: fit one to each artifact's scores on select."""
         self._source, self._spec = source, source.spec

@@ -47,6 +47,8 @@ class _Judged:
 class PromptJudge:
     """Compares artifacts with one source; the source runs once, when it is first needed."""
 
+    decides = "decisions"
+
     def __init__(self, source: Source, films: ConversionFilms) -> None:
         self._source, self._spec = source, source.spec
         self._select, self._guard = films.select, films.guard

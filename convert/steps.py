@@ -114,10 +114,8 @@ class Steps:
 
     def compare(self, recipe: Recipe, ready: Runnable, fp32: Runnable | None = None) -> Comparison:
         """Thresholds on select, parity, accuracy and what `fp32` decides otherwise on guard."""
-        # Whose thresholds follow the trained network's (decision 0017).
-        follows = self._spec.task in ("classification", "findings")
         key = self.key(
-            "decisions as trained" if follows else "decisions",
+            self._judge.decides,
             recipe,
             ready.identity,
             None if fp32 is None else fp32.identity,
