@@ -17,6 +17,7 @@ from clinicedge.convert.recipes import Export
 from clinicedge.convert.running import Runnable
 from clinicedge.convert.source import OnnxFile, Source
 from clinicedge.profiles.calibration import fit_temperature
+from clinicedge.profiles.metrics import pick_agreeing, pick_threshold
 from clinicedge.runtime import Bundle
 from clinicedge.runtime.figures import Part
 from clinicedge.runtime.recorded_values import logit
@@ -112,6 +113,35 @@ def test_thresholds_are_bound_and_decisions_kept(tiny_pair: tuple[Bundle, Bundle
     (score,) = found.reliability
     assert score.unscaled is None
     assert sum(b.n_films for b in score.bins) == N
+
+
+def folded(pair: tuple[Bundle, Bundle]) -> tuple[Bundle, Bundle]:
+    """The other one takes dark films for bright ones too: log odds 0.5 + 3 b, 0.5 - 0.9 b."""
+    import onnx
+    from onnx import numpy_helper
+
+    path = pair[1].folder / "artifacts/onnx/fp32/main.onnx"
+    model = onnx.load(path)
+    head = next(w for w in model.graph.initializer if w.name == "w")
+    head.CopyFrom(numpy_helper.from_array(np.array([[0, 0], [3, 0.9]], np.float32), "w"))
+    onnx.save(model, path)
+    return pair
+
+
+def test_an_artifact_follows_the_trained_network_not_its_own_optimum(
+    tiny_pair: tuple[Bundle, Bundle],
+) -> None:
+    b = np.linspace(0, 255, N).round() / 127.5 - 1
+    # The darkest films are true: the trained network misses them, the artifact need not.
+    truth = (np.arange(N) >= 20) | (np.arange(N) < 6)
+    margins = 6 * b, 0.5 + np.where(b > 0, 3 * b, -0.9 * b)
+    trained, own = (1 / (1 + np.exp(-m)) for m in margins)
+    asked, rule = pick_threshold(trained, truth)
+    optimum, followed = pick_threshold(own, truth)[0], pick_agreeing(own, trained >= asked)
+    assert np.sum((own >= optimum) != (own >= followed)) >= 6
+    (threshold,) = compared(folded(tiny_pair), truth).thresholds
+    assert threshold.value == pytest.approx(followed, abs=1e-6)
+    assert threshold.rule.endswith(f"the trained network at its own, {asked:.4f}: {rule}")
 
 
 def test_fp32_itself_is_compared_with_nothing(tiny_pair: tuple[Bundle, Bundle]) -> None:
