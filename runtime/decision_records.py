@@ -14,8 +14,9 @@ def check_decisions(manifest: Manifest, where: str) -> None:
     """A model's thresholds and temperatures each belong to one of its artifacts.
 
     Raises:
-        SchemaError: one does not, one is bound to another hash than its artifact's, a value is
-            no number or out of range, or two are for the same artifact, compute and label.
+        SchemaError: one does not, a threshold is bound to another hash than its artifact's, or to
+            none in a bundle with a budget, a value is no number or out of range, or two are for
+            the same artifact, compute and label.
     """
     _check_once(manifest.thresholds, "threshold", where)
     _check_once(manifest.temperatures, "temperature", where)
@@ -38,14 +39,24 @@ def _check_bound(manifest: Manifest, where: str) -> None:
                 "again."
             )
     for threshold in manifest.thresholds:
-        expected = hashes[threshold.artifact]
-        if threshold.artifact_sha256 not in ("", expected):
-            raise SchemaError(
-                f"{where}: the threshold for '{threshold.label}' of {threshold.artifact} was set "
-                f"for an artifact {threshold.artifact_sha256[:12]}…, the one here is "
-                f"{expected[:12]}…; expected the same. Convert again, so that each artifact has "
-                "its own threshold."
-            )
+        _check_hash(threshold, hashes[threshold.artifact], manifest.guard is not None, where)
+
+
+def _check_hash(threshold: Threshold, expected: str, must: bool, where: str) -> None:
+    """`must`: convert binds every threshold since it writes a budget, so "" was put there."""
+    found = threshold.artifact_sha256
+    if not found and must:
+        raise SchemaError(
+            f"{where}: the threshold for '{threshold.label}' of {threshold.artifact} is bound to "
+            f"no artifact's bytes; expected {expected[:12]}…, as in every bundle with a budget. "
+            "Restore the bundle, or convert again, so that each artifact has its own threshold."
+        )
+    if found not in ("", expected):
+        raise SchemaError(
+            f"{where}: the threshold for '{threshold.label}' of {threshold.artifact} was set for "
+            f"an artifact {found[:12]}…, the one here is {expected[:12]}…; expected the same. "
+            "Convert again, so that each artifact has its own threshold."
+        )
 
 
 def _check_temperatures(manifest: Manifest, where: str) -> None:
