@@ -284,7 +284,8 @@ def _has_official_test(card: Card) -> bool:
 
 def _outside(spec: ModelSpec) -> list[str]:
     """What is known of evidence outside the lungs, for classifiers of chest films."""
-    if spec.intended_use.body_part != "CHEST" or "segmentation" in spec.task:
+    chest = spec.intended_use.body_part == "CHEST"
+    if not chest or spec.task not in ("classification", "findings"):
         return []
     told = (
         "The data tell the label by more than the lungs (frame, exposure, position). Augmentation "

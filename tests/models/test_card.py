@@ -98,6 +98,14 @@ def test_the_attention_unet_tells_of_its_data() -> None:
     assert "outside the lungs" not in text
 
 
+def test_only_classifiers_of_chest_films_have_evidence_outside_the_lungs() -> None:
+    """Boxes and outlines have no heat map, and no form on lungs."""
+    for name in ("yolo-nas-s-256-lungs", "medsam2-mini-192-lungs"):
+        assert "on-lungs" not in page(known(), name)
+        assert "outside the lungs" not in page(known(), name)
+    assert f"The default form is {CLASSIFIER}-on-lungs" in page(known())
+
+
 def test_a_damaged_card_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "card.json"
     raw = json.loads((FOLDER / f"{CLASSIFIER}.json").read_bytes())

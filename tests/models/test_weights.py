@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from clinicedge.models import weights
 from clinicedge.models.zoo import build, lung_crop_names, names, spec
 from clinicedge.runtime.errors import CheckpointError, WeightsMissingError
+from clinicedge.runtime.spec import ModelSpec
 
 NAME = "mobilenet-0.25-128"
 
@@ -87,6 +88,23 @@ def test_values_beyond_fp16_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "x.safetensors").exists()
 
 
+def answers(network: torch.nn.Module, model: ModelSpec) -> tuple[torch.Tensor, ...]:
+    """All outputs on a black film; a promptable model is asked with its middle half."""
+    height, width = model.input.height, model.input.width
+    asked = [torch.zeros(1, *model.input.shape)]
+    if model.task == "promptable-segmentation":
+        box = [width / 4, height / 4, width * 3 / 4, height * 3 / 4]
+        asked.append(torch.tensor([box]))
+    with torch.inference_mode():
+        found = network(*asked)
+    return found if isinstance(found, tuple) else (found,)
+
+
+@pytest.mark.parametrize(("name", "count"), [("medsam2-mini-192-lungs", 2), ("lungs-128", 1)])
+def test_a_network_is_asked_as_its_task_wants(name: str, count: int) -> None:
+    assert len(answers(build(name).eval(), spec(name))) == count
+
+
 SHIPPED = [
     name
     for name in (*names(), *lung_crop_names())
@@ -107,5 +125,5 @@ def test_shipped_weights_fit_and_agree_with_their_card(name: str) -> None:
     model = spec(name)
     for words in (model.weights.attribution, model.intended_use.statement, "CC BY", "Not for"):
         assert words in card
-    logits = network(torch.zeros(1, *spec(name).input.shape))
-    assert torch.isfinite(logits).all()
+    for answer in answers(network, model):
+        assert torch.isfinite(answer).all()
