@@ -11,28 +11,31 @@ import argparse
 import json
 import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from clinicedge.convert.guard.speed import GuardSpeed, place
+from clinicedge.convert.guard.speed import GuardSpeed, Plain, place
 from clinicedge.profiles.machine import this_machine
 from clinicedge.profiles.measure import Cell, cells, interleave, sample
 from clinicedge.runtime import load
 from clinicedge.runtime.bundle import Bundle
-from clinicedge.runtime.figures import Flips
+from clinicedge.runtime.figures import Accuracy, BoxAccuracy, Flips, MaskAccuracy
 from clinicedge.runtime.manifest import Artifact, Manifest
 from clinicedge.runtime.records import from_json
 
 # What the issue hopes for on trained weights.
 HOPED_POINTS = 0.3
 HOPED_FLIPS = 0.005
+# Figures between 0 and 1; the other is in percent.
+SHARES = ("Dice", "AP50")
 FORMATS = {"onnx": "ONNX", "tflite": "TFLite", "openvino": "OpenVINO"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One guarded INT8 artifact. Figures are of the guard part: accuracy in percent, or Dice.
+    """One guarded INT8 artifact. Figures are of the guard part: accuracy in percent, of masks Dice,
+    of boxes AP50; None where guard's films have no labels.
 
     `plain_*` are of plain INT8 where layers went back to float, else the artifact's own; None:
     not measured. `float_layers` went back to float, with `float_share` of all multiply-adds.
@@ -43,9 +46,9 @@ class Row:
     artifact: str
     films: int
     figure: str
-    fp32: float
+    fp32: float | None
     plain: float | None
-    int8: float
+    int8: float | None
     plain_flips: int | None
     flips: int
     decisions: int
@@ -76,8 +79,8 @@ def rows_of(bundle: Bundle, threads: int) -> Iterator[Row]:
             a for a in manifest.artifacts if a.format == artifact.format and a.precision == "fp32"
         )
         other = plain_of(bundle, artifact)
-        figure, fp32 = figure_of(whole)
-        _, int8 = figure_of(artifact)
+        figure, fp32 = figure_of(whole.accuracy, whole.masks, whole.boxes)
+        _, int8 = figure_of(artifact.accuracy, artifact.masks, artifact.boxes)
         before, after = times.get(whole.id), times.get(artifact.id)
         yield Row(
             model=manifest.name,
@@ -85,7 +88,7 @@ def rows_of(bundle: Bundle, threads: int) -> Iterator[Row]:
             films=guard.n_films,
             figure=figure,
             fp32=fp32,
-            plain=int8 if other is None else plain_figure(other, figure),
+            plain=int8 if other is None else plain_figure(other.plain),
             int8=int8,
             plain_flips=count(artifact.flips if other is None else other.plain.flips),
             flips=count(artifact.flips),
@@ -110,20 +113,25 @@ def plain_of(bundle: Bundle, artifact: Artifact) -> GuardSpeed | None:
     return from_json(GuardSpeed, json.loads(path.read_bytes()), path.name)
 
 
-def figure_of(artifact: Artifact) -> tuple[str, float]:
-    """Mean accuracy over labels in percent, or Dice, on the guard part."""
-    if artifact.masks:
-        return "Dice", next(m.dice.value for m in artifact.masks if m.part == "guard")
-    values = [a.accuracy.value for a in artifact.accuracy if a.part == "guard"]
-    return "accuracy %", 100 * statistics.mean(values)
+def figure_of(
+    accuracy: Sequence[Accuracy], masks: Sequence[MaskAccuracy], boxes: Sequence[BoxAccuracy]
+) -> tuple[str, float | None]:
+    """What an artifact's figures on the guard part are called, and their mean over labels."""
+    if masks:
+        return "Dice", mean([m.dice.value for m in masks if m.part == "guard"])
+    if boxes:
+        return "AP50", mean([b.ap50.value for b in boxes if b.part == "guard"])
+    return "accuracy %", mean([100 * a.accuracy.value for a in accuracy if a.part == "guard"])
 
 
-def plain_figure(record: GuardSpeed, figure: str) -> float | None:
+def plain_figure(plain: Plain) -> float | None:
     """The same of plain INT8."""
-    if figure == "Dice":
-        return next((m.dice.value for m in record.plain.masks if m.part == "guard"), None)
-    values = [a.accuracy.value for a in record.plain.accuracy if a.part == "guard"]
-    return 100 * statistics.mean(values) if values else None
+    return figure_of(plain.accuracy, plain.masks, plain.boxes)[1]
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """None of none."""
+    return statistics.mean(values) if values else None
 
 
 def count(flips: tuple[Flips, ...]) -> int:
@@ -170,17 +178,17 @@ def table(rows: list[Row]) -> str:
 
 def columns(row: Row) -> tuple[str, ...]:
     """All but the network's name."""
-    dice = row.figure == "Dice"
-    digits = 3 if dice else 1
+    share_of_one = row.figure in SHARES
+    digits = 3 if share_of_one else 1
     layers = "layer" if row.float_layers == 1 else "layers"
     share = f"{row.float_layers} {layers}, {100 * row.float_share:.0f} % of mult-adds"
     return (
         FORMATS[row.artifact.split("/")[0]],
-        f"Dice {told(row.fp32, 3)}" if dice else f"{told(row.fp32, 1)} %",
+        f"{row.figure} {told(row.fp32, 3)}" if share_of_one else f"{told(row.fp32, 1)} %",
         told(row.plain, digits),
         told(row.int8, digits),
-        "" if dice else told(row.plain_flips, 0),
-        "" if dice else f"{row.flips} of {row.decisions}",
+        told(row.plain_flips, 0) if row.decisions else "",
+        f"{row.flips} of {row.decisions}" if row.decisions else "",
         share if row.float_layers else "0",
         told(row.bytes / 1e6, 2),
         told(row.size_ratio, 2),
@@ -201,7 +209,9 @@ def hopes(rows: list[Row]) -> dict[str, object]:
     return {
         "artifacts": len(rows),
         "loss_at_most_0_3_points": sum(
-            (r.fp32 - r.int8) * (100 if r.figure == "Dice" else 1) <= HOPED_POINTS for r in rows
+            (r.fp32 - r.int8) * (100 if r.figure in SHARES else 1) <= HOPED_POINTS
+            for r in rows
+            if r.fp32 is not None and r.int8 is not None
         ),
         "with_decisions": len(judged),
         "flips_at_most_0_5_percent": sum(r.flips <= HOPED_FLIPS * r.decisions for r in judged),

@@ -12,7 +12,7 @@ import numpy as np
 from ...profiles.machine import Machine, this_machine
 from ...profiles.worker import timed_runs
 from ...runtime.errors import SchemaError
-from ...runtime.figures import Accuracy, Flips, MaskAccuracy
+from ...runtime.figures import Accuracy, BoxAccuracy, Flips, MaskAccuracy
 from ...runtime.files import write_atomic
 from ...runtime.guarding import PairedLoss
 from ...runtime.manifest import Artifact
@@ -39,6 +39,7 @@ class Plain:
     masks: tuple[MaskAccuracy, ...]
     losses: tuple[PairedLoss, ...]
     flips: tuple[Flips, ...]
+    boxes: tuple[BoxAccuracy, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ def plain_record(made: Runnable, comparison: Comparison) -> Plain:
         masks=comparison.masks,
         losses=comparison.losses,
         flips=comparison.flips,
+        boxes=comparison.boxes,
     )
 
 
