@@ -14,10 +14,11 @@ from ..runtime.figures import MaskAccuracy, Parity
 from ..runtime.guarding import PairedLoss
 from ..runtime.manifest import Threshold
 from ..runtime.masks import enlarge
+from ..runtime.spec import DECODER, ENCODER
 from .films import ConversionFilms, FilmSet
 from .isolated import call
 from .mask_judge import SAME_DICE, film_dice
-from .parity import DIGITS, Comparison, GraphParity, refuse_no_numbers
+from .parity import DIGITS, Comparison, GraphParity, fp32_tolerance, refuse_no_numbers
 from .prompt_films import objects_of
 from .prompt_running import ArtifactRun, SourceRun, run_artifact, run_source
 from .running import Runnable, cosine
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
 THRESHOLD = 0.5
 RULE = "fixed beforehand: a pixel is in where its logit is above 0, as SAM 2 has it"
-# Of the largest value of a map, and of a logit: what FP32 of one graph may differ by.
-GRAPH_TOLERANCE = 1e-3
+# What FP32 of one graph may differ by: of the largest value of a map, and of a logit.
+GRAPH_TOLERANCES = {ENCODER: 1e-3, DECODER: fp32_tolerance("promptable-segmentation")}
 
 Bools = NDArray[np.bool_]
 
@@ -172,9 +173,10 @@ def _graphs(artifact: Runnable, run: ArtifactRun) -> tuple[GraphParity, ...]:
 
 def _refuse_graphs(artifact_id: str, graphs: tuple[GraphParity, ...]) -> None:
     for graph in graphs:
-        if not graph.difference <= GRAPH_TOLERANCE:
+        tolerance = GRAPH_TOLERANCES[graph.name]
+        if not graph.difference <= tolerance:
             raise ParityError(
                 f"artifact {artifact_id}: its {graph.name} alone differs from the source by "
-                f"{graph.difference:.3g}, tolerance {GRAPH_TOLERANCE:g}. It was not written; look "
+                f"{graph.difference:.3g}, tolerance {tolerance:g}. It was not written; look "
                 "for an operation that this format computes otherwise."
             )
