@@ -52,8 +52,8 @@ class MaskObjective:
     """One channel of logits against a mask.
 
     Pixel loss: binary cross entropy, or with `Recipe.focal_gamma` > 0 the focal loss of Lin et
-    al. 2017 (eq. 5), weighted by `Recipe.positive_weight` on mask pixels; plus soft Dice
-    (Milletari et al. 2016) over the batch.
+    al. 2017 (eq. 5), weighted by `Recipe.positive_weight` on mask pixels; times
+    `Recipe.focal_weight`, plus soft Dice (Milletari et al. 2016) over the batch.
     """
 
     score_name = "Dice"
@@ -92,7 +92,7 @@ class MaskObjective:
 
 
 def mask_loss(logits: Tensor, masks: Tensor, recipe: Recipe) -> Tensor:
-    """Pixel loss + soft Dice loss; float logits and uint8 masks (N, H, W)."""
+    """`focal_weight` x pixel loss + soft Dice loss; float logits and uint8 masks (N, H, W)."""
     known = (masks != IGNORE).to(logits.dtype)
     truth = (masks == 255).to(logits.dtype)
     weight = known * (1 + (recipe.positive_weight - 1) * truth)
@@ -102,7 +102,8 @@ def mask_loss(logits: Tensor, masks: Tensor, recipe: Recipe) -> Tensor:
     pixel_loss = (pixel * weight).sum() / weight.sum().clamp_min(1.0)
     shares = torch.sigmoid(logits) * known
     overlap = 2 * (shares * truth).sum() + 1
-    return pixel_loss + 1 - overlap / (shares.sum() + (truth * known).sum() + 1)
+    dice_share = overlap / (shares.sum() + (truth * known).sum() + 1)
+    return recipe.focal_weight * pixel_loss + 1 - dice_share
 
 
 def select_dice(found: NDArray[np.bool_], masks: NDArray[np.uint8]) -> NDArray[np.float64]:

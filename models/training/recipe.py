@@ -5,6 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+Loss = Literal["bce", "focal"]
+# Lin et al. 2017, section 5: the best of those that they tried.
+FOCAL_GAMMA = 2.0
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -45,8 +49,9 @@ class Recipe:
 
     `warmup`: share of all steps in which the learning rate rises. `patience`: epochs without a
     better select loss before it stops. `label_smoothing` is for labels; `focal_gamma` (0: cross
-    entropy) and `positive_weight` (of a mask's pixels) for masks. `start` names the model whose
-    weights a run begins with, "" for fresh ones. In the first `small_epochs` epochs the films
+    entropy) for findings and masks; `positive_weight` (of a mask's pixels) and `focal_weight` (of
+    the pixel loss, focal or cross entropy, beside Dice's 1) for masks. `start` names the model
+    whose weights a run begins with, "" for fresh ones. In the first `small_epochs` epochs the films
     are shrunk to `small_side` pixels, in the next `middle_epochs` to `middle_side`: early learning
     needs no fine detail, and costs less so.
     `full_steps` bounds the steps of each epoch at full size. With `first_epochs` the network first
@@ -73,6 +78,7 @@ class Recipe:
     max_steps: int | None = None
     focal_gamma: float = 0.0
     positive_weight: float = 1.0
+    focal_weight: float = 1.0
     start: str = ""
     small_epochs: int = 0
     small_side: int = 0
@@ -129,6 +135,18 @@ def plateaus(scores: Sequence[float], epochs: int) -> int:
     return count
 
 
+def with_loss(recipe: Recipe, loss: Loss) -> Recipe:
+    """The recipe of a findings model with another loss than its own."""
+    return replace(recipe, focal_gamma=FOCAL_GAMMA if loss == "focal" else 0.0)
+
+
+def _at_full_size(recipe: Recipe) -> Recipe:
+    """No epoch of smaller films, none cut short."""
+    return replace(
+        recipe, small_epochs=0, small_side=0, middle_epochs=0, middle_side=0, full_steps=None
+    )
+
+
 # What a radiographer's positioning changes; masks are learned from the whole film.
 _FIELD = Augmentation(rotation_deg=8.0, shift=0.06, scale=0.12, stretch=0.08, boxes=1, box=0.15)
 # 25 and 8 M parameters from scratch: a lower peak, most epochs on small films, and a full size that
@@ -160,8 +178,7 @@ _TUMOUR = Recipe(
     epochs=47,
     batch=8,
     peak_lr=1.5e-3,
-    ema_decay=0.995,
-    focal_gamma=2.0,
+    focal_gamma=FOCAL_GAMMA,
     positive_weight=5.0,
     small_epochs=40,
     small_side=64,
@@ -202,7 +219,7 @@ _PROMPTS = Recipe(
     weight_decay=0.05,
     warmup=0.15,
     ema_decay=0.99,
-    focal_gamma=2.0,
+    focal_gamma=FOCAL_GAMMA,
     positive_weight=2.0,
     keep="score",
     augmentation=_FIELD,
@@ -222,7 +239,7 @@ _RECIPES = {
     "mobilenet-0.5-160-lung-crop": Recipe(epochs=22, small_epochs=12, small_side=112),
     "mobilenet-0.25-128-lung-crop": Recipe(epochs=24),
     "separable-cnn-180": _SEPARABLE,
-    "separable-cnn-180-lung-crop": replace(_SEPARABLE, epochs=10, decay_epochs=6.0),
+    "separable-cnn-180-lung-crop": replace(_SEPARABLE, epochs=10, decay_epochs=6.0, patience=4),
     "segunet-256": _TUMOUR,
     "segunet-512": _TUMOUR,
     **dict.fromkeys(("yolo-nas-s-256", "yolo-nas-s-256-lungs"), _BOXES),
@@ -239,29 +256,15 @@ _RECIPES = {
 }
 # With a GPU, full size throughout and slowly, as the thesis of the attention U-Net has it.
 _THESIS = replace(
-    _TUMOUR,
+    _at_full_size(_TUMOUR),
     epochs=100,
     batch=16,
     peak_lr=1e-4,
     weight_decay=0.0,
     patience=15,
-    small_epochs=0,
-    small_side=0,
-    middle_epochs=0,
-    middle_side=0,
-    full_steps=None,
     schedule="plateau",
 )
-_UNHURRIED = replace(
-    _DEEP,
-    epochs=24,
-    batch=32,
-    small_epochs=0,
-    small_side=0,
-    full_steps=None,
-    patience=8,
-    schedule="one-cycle",
-)
+_UNHURRIED = replace(_at_full_size(_DEEP), epochs=24, batch=32, patience=8, schedule="one-cycle")
 _USUAL = Recipe(epochs=24)
 _ON_GPU_PROMPTS = replace(_PROMPTS, epochs=60, batch=32, peak_lr=4e-4, patience=15)
 _ON_GPU = {
