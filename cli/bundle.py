@@ -67,7 +67,9 @@ def unpack(
 ) -> None:
     """Write the bundle of a pack file to OUT/NAME: the whole, checked, or nothing.
 
-    What this device would refuse to open is not unpacked. Exit code 0: it is there; 2: refused.
+    What this device would refuse to open is not unpacked. Where the same bundle is there already
+    the pack is checked to its end, and a new signature by a trusted key is taken over. Exit code
+    0: it is there; 2: refused.
 
     \b
     Examples:
@@ -85,11 +87,15 @@ def unpack(
                 "bundle": str(bundle.folder),
                 "bundle_id": bundle.id,
                 "unchanged": done.unchanged,
+                "resigned": done.resigned,
                 "signed": bundle.signed,
             }
         )
         return
-    print(f"{bundle.folder}: {'was there already' if done.unchanged else 'written'}")
+    done_words = "was there already" if done.unchanged else "written"
+    if done.resigned:
+        done_words = "was there already, now with the signature of the pack"
+    print(f"{bundle.folder}: {done_words}")
     print(f"bundle {bundle.id}, {bundle.signed.words()}")
     print(f"next: clinicedge verify {bundle.folder}")
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 from .archive import BLOCK, CHUNK, END, Reader, create, header
@@ -24,7 +25,7 @@ from .bundle import (
     read_bundle,
 )
 from .errors import BundleError, IntegrityError, OutputError, PackError
-from .files import file_atomic, folder_atomic, sha256_file
+from .files import file_atomic, folder_atomic, sha256_file, write_atomic
 from .manifest import Manifest, Member
 from .signature import MAX_SIGNATURE_FILE, SIGNATURE
 from .trust import Trust
@@ -48,10 +49,16 @@ class Packed:
 
 @dataclass(frozen=True)
 class Unpacked:
-    """`unchanged`: the same bundle was there already, whole."""
+    """What came of a pack file.
+
+    Attributes:
+        unchanged: the same bundle with that signature was there already, whole.
+        resigned: the same bundle was there, and took over the pack's signature.
+    """
 
     bundle: Bundle
     unchanged: bool
+    resigned: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,10 @@ def pack(bundle: Bundle, target: Path, measurements: bool = False) -> Packed:
 def unpack(file: Path, out: Path, trust: Trust | None = None) -> Unpacked:
     """Write the bundle of a pack file to OUT/NAME: the whole, or nothing.
 
+    Where the same bundle is there already, the pack is read to its end all the same, beside it.
+    Its signature takes the place of the one there, or of none, if it is by a key that this device
+    trusts; where none is there, any that this device admits.
+
     Args:
         trust: as in `load`; what this device would not open is not unpacked either.
 
@@ -99,7 +110,8 @@ def unpack(file: Path, out: Path, trust: Trust | None = None) -> Unpacked:
         IntegrityError: a file differs from its hash.
         SchemaError: a manifest is wrong.
         SignatureError, KeyFileError: as `load`.
-        OutputError: something else is at OUT/NAME, or it cannot be written.
+        OutputError: something else is at OUT/NAME, or the same bundle with another signature than
+            that of an untrusted key in the pack, or it cannot be written.
     """
     if not file.is_file():
         raise PackError(f"no pack file at {file}; expected one of `clinicedge bundle pack`.")
@@ -110,7 +122,11 @@ def unpack(file: Path, out: Path, trust: Trust | None = None) -> Unpacked:
             manifest = parse_manifest(data, f"{file}: {MANIFEST}")
             target = out / _folder_name(manifest, file)
             if target.exists() or target.is_symlink():
-                return Unpacked(_same_there(target, data, file, trust), True)
+                _refuse_other(target, data, file)
+                with TemporaryDirectory(prefix=f".{target.name}.", dir=out) as name:
+                    _Unpacking(reader, Path(name), trust).run(data, manifest)
+                    resigned = _take_signature(Path(name), target, file, trust)
+                return Unpacked(load(target, trust), not resigned, resigned)
             with folder_atomic(target) as work:
                 _Unpacking(reader, work, trust).run(data, manifest)
     except OSError as err:
@@ -176,16 +192,42 @@ def _folder_name(manifest: Manifest, file: Path) -> str:
     return name
 
 
-def _same_there(target: Path, data: bytes, file: Path, trust: Trust | None) -> Bundle:
-    """The bundle at `target`, if it is whole and the one in the pack."""
+def _refuse_other(target: Path, data: bytes, file: Path) -> None:
+    """Whatever is at `target` but the bundle of the pack, whole."""
     with suppress(BundleError):
-        if read_bundle(target).id == hashlib.sha256(data).hexdigest():
-            read_bundle(target).check_all()
-            return load(target, trust)
+        there = read_bundle(target)
+        if there.id == hashlib.sha256(data).hexdigest():
+            there.check_all()
+            return
     raise OutputError(
-        f"{target} is there already and is not the bundle of {file}, whole and signed as this "
-        "device demands. Move it away, or choose another folder with --out."
+        f"{target} is there already and is not the bundle of {file}, whole. Move it away, or "
+        "choose another folder with --out."
     )
+
+
+def _take_signature(work: Path, target: Path, file: Path, trust: Trust | None) -> bool:
+    """Whether the signature in `work` was put beside the same bundle in `target`."""
+    given, there = (_signature_bytes(folder) for folder in (work, target))
+    if given is None or given == there:
+        return False
+    signed = load(work, trust).signed
+    if there is not None and signed.state != "trusted":
+        raise OutputError(
+            f"{target} is the bundle of {file} with another signature; the pack is "
+            f"{signed.words()}, expected a key that this device trusts. Trust it with `clinicedge "
+            "keys trust`, or move the folder away."
+        )
+    write_atomic(target / SIGNATURE, given)
+    return True
+
+
+def _signature_bytes(folder: Path) -> bytes | None:
+    """One byte more than a signature may have at most; None where there is none."""
+    try:
+        with (folder / SIGNATURE).open("rb") as stream:
+            return stream.read(MAX_SIGNATURE_FILE + 1)
+    except FileNotFoundError:
+        return None
 
 
 class _Unpacking:

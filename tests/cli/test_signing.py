@@ -58,6 +58,22 @@ def test_from_a_new_key_to_a_device_that_opens_nothing_else(
     assert ce("verify", folder).code == 2
 
 
+def test_unpacking_again_takes_over_a_new_signature(
+    ce: Command, tiny_one: Bundle, tmp_path: Path
+) -> None:
+    key = json.loads(ce("keys", "new", "hospital-ai", "--json").out)
+    asked = ("bundle", "unpack", tmp_path / "a.tar", "--out", tmp_path / "device")
+    ce("bundle", "pack", tiny_one.folder, "--out", tmp_path / "a.tar")
+    assert ": written" in ce(*asked).out
+    ce("bundle", "sign", tiny_one.folder, "--key", "hospital-ai")
+    ce("bundle", "pack", tiny_one.folder, "--out", tmp_path / "a.tar")
+    ce("keys", "trust", key["public"])
+    assert "now with the signature of the pack" in ce(*asked).out
+    again = json.loads(ce(*asked, "--json").out)
+    assert (again["unchanged"], again["resigned"]) == (True, False)
+    assert again["signed"]["name"] == "hospital-ai"
+
+
 def test_options_refuse_more_for_one_command(
     ce: Command, tiny_one: Bundle, film: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

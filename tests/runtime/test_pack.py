@@ -23,7 +23,7 @@ from clinicedge.runtime.errors import (
     SchemaError,
     SignatureError,
 )
-from clinicedge.runtime.pack import pack, unpack
+from clinicedge.runtime.pack import Unpacked, pack, unpack
 from clinicedge.runtime.trust import Trust
 
 BLOCK = 512
@@ -62,13 +62,19 @@ def place(tmp_path: Path) -> Path:
 
 def refused(data: bytes, place: Path) -> BundleError:
     """The error, after a look that nothing was written anywhere."""
-    file = place.parent / "given.tar"
-    file.write_bytes(data)
+    (place.parent / "given.tar").write_bytes(data)
     before = everything(place.parent)
     with pytest.raises(BundleError) as caught:
-        unpack(file, place)
+        put(data, place)
     assert everything(place.parent) == before
     return caught.value
+
+
+def put(data: bytes, place: Path) -> Unpacked:
+    """The pack in a file beside, unpacked."""
+    file = place.parent / "given.tar"
+    file.write_bytes(data)
+    return unpack(file, place)
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -164,12 +170,18 @@ def test_what_the_device_refuses_is_not_unpacked(packed: bytes, place: Path) -> 
     assert not list(place.iterdir())
 
 
-def test_a_pack_cut_short_anywhere(packed: bytes, place: Path) -> None:
+@pytest.mark.parametrize("there", [False, True], ids=["new", "there already"])
+def test_a_pack_cut_short_anywhere(there: bool, packed: bytes, place: Path) -> None:
+    if there:
+        put(packed, place)
     for length in {*range(0, len(packed), len(packed) // 40), 1, 511, 512, len(packed) - 1}:
         assert "cut short" in str(refused(packed[:length], place)), length
 
 
-def test_more_after_the_end(packed: bytes, place: Path) -> None:
+@pytest.mark.parametrize("there", [False, True], ids=["new", "there already"])
+def test_more_after_the_end(there: bool, packed: bytes, place: Path) -> None:
+    if there:
+        put(packed, place)
     for more in (b"\0", bytes(BLOCK), packed):
         assert "more after the last file" in str(refused(packed + more, place))
 
@@ -267,10 +279,11 @@ def test_paths_too_long_for_the_form() -> None:
         header("n", 8**11)
 
 
+@pytest.mark.parametrize("there", [False, True], ids=["new", "there already"])
 @OURS
 @given(data=st.data())
 def test_any_change_of_a_pack_is_refused_and_leaves_nothing(
-    data: st.DataObject, packed: bytes, place: Path
+    data: st.DataObject, there: bool, packed: bytes, place: Path
 ) -> None:
     """Flip, cut, insert, drop, double or swap blocks anywhere."""
     changed = bytearray(packed)
@@ -288,6 +301,8 @@ def test_any_change_of_a_pack_is_refused_and_leaves_nothing(
                 del changed[block : block + BLOCK]
             case 4:
                 changed[block:block] = changed[block : block + BLOCK]
+    if there:
+        put(packed, place)
     if bytes(changed) != packed:
         refused(bytes(changed), place)
 
