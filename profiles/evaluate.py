@@ -184,9 +184,12 @@ def _each(
             work.notes.extend(f"{shown}: {note}" for note in session.notes)
             ran = Ran(shown, report.artifact_sha256, session.engine_version, session.compute)
             lungs = work.memory.attach(predictor) if work.memory else ()
-            scored.append(ask(predictor, ran))
-            for known in lungs:
-                known.keep()
+            try:
+                scored.append(ask(predictor, ran))
+            finally:
+                # Searches of hours outlive a Ctrl+C.
+                for known in lungs:
+                    known.keep()
         except (EngineError, BundleError) as err:
             skipped.append(Skipped(name, "auto", str(err)))
     if not scored:

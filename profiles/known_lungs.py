@@ -6,13 +6,12 @@ than most classifiers.
 
 import hashlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
-from ..runtime.errors import NoLungsError
+from ..runtime.errors import NoLungsError, OutputError
 from ..runtime.files import write_atomic
 from ..runtime.film import Film
-from ..runtime.lungs import Box, CropRule, Lungs, crop
+from ..runtime.lungs import SEARCH_REVISION, Box, CropRule, Lungs, crop
 from ..runtime.on_lungs import Finder, OnLungs
 from ..runtime.predictions import Timing
 from ..runtime.predictor import Predictor
@@ -24,23 +23,41 @@ from .machine import this_machine
 Found = dict[str, list[int] | str]
 
 
-@dataclass(frozen=True)
 class LungMemory:
     """A folder of what was found, one file for each artifact as it runs on this machine."""
 
-    folder: Path
+    def __init__(self, folder: Path, fresh: bool = False) -> None:
+        """With `fresh` what was found before is forgotten, file by file as it is asked for."""
+        self._folder, self._fresh = folder, fresh
+        self._begun: set[Path] = set()
 
     def attach(self, predictor: Predictor) -> "tuple[KnownLungs, ...]":
         """Let every search for lungs in a predictor remember; () where it has none.
 
-        Evaluate, then `keep` each of them.
+        Evaluate, then `keep` each of them, also where evaluating broke off.
+
+        Raises:
+            OutputError: with `fresh`, an older file cannot be removed.
         """
         inner = tuple(k for part in predictor.parts for k in self.attach(part.predictor))
         if not isinstance(predictor, OnLungs):
             return inner
-        known = KnownLungs(predictor.finder, self.folder / f"{_key(predictor.finder)}.json")
+        known = KnownLungs(predictor.finder, self._file(predictor.finder))
         predictor.finder = known
         return (*inner, known)
+
+    def _file(self, finder: Finder) -> Path:
+        file = self._folder / f"{_key(finder)}.json"
+        if self._fresh and file not in self._begun:
+            try:
+                file.unlink(missing_ok=True)
+            except OSError as err:
+                raise OutputError(
+                    f"cannot remove {file}: {err.strerror or err}; expected a folder to write in. "
+                    "Check who owns it."
+                ) from err
+        self._begun.add(file)
+        return file
 
 
 class KnownLungs:
@@ -114,6 +131,8 @@ def _key(finder: Finder) -> str:
         session.threads,
         this_machine().id,
         to_json(finder.rule),
+        to_json(finder.segmenter.input),
+        SEARCH_REVISION,
     )
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 

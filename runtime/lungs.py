@@ -13,6 +13,9 @@ from .errors import NoLungsError
 from .film import Film
 from .regions import label_regions
 
+# To be raised with whatever gives a film another box, beside the network and the rule.
+SEARCH_REVISION = 1
+
 
 @dataclass(frozen=True)
 class CropRule:

@@ -6,15 +6,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_bundles import Scores, binary, chest, film, findings, masks, on_lungs, pipeline
+from PIL import Image
+from tiny_bundles import (
+    BINARY,
+    Scores,
+    binary,
+    chest,
+    film,
+    findings,
+    masks,
+    on_lungs,
+    pipeline,
+    write,
+)
 
+from clinicedge.profiles import known_lungs
+from clinicedge.profiles.evaluate import evaluate
+from clinicedge.profiles.evaluation import Question
 from clinicedge.profiles.known_lungs import LungMemory
-from clinicedge.runtime import Bundle, Film
+from clinicedge.runtime import Bundle, Film, load
 from clinicedge.runtime.errors import NoLungsError
 from clinicedge.runtime.manifest import PipelineRules
 from clinicedge.runtime.predictions import Classification
 from clinicedge.runtime.predictor import Predictor
 from clinicedge.runtime.segmenter import Segmenter
+from clinicedge.runtime.spec import DicomRules
 
 
 @pytest.fixture
@@ -103,6 +119,74 @@ def test_other_threads_are_another_memory(bundle: Bundle, tmp_path: Path) -> Non
         answers(predictor, [chest()])
         known.keep()
     assert len(list((tmp_path / "memory").iterdir())) == 2
+
+
+def full_range(bundle: Bundle) -> Bundle:
+    """The same network, whose DICOM films are read without their window."""
+    seen = bundle.manifest.input
+    assert seen is not None
+    changed = replace(seen, dicom=DicomRules("full-range"))
+    return write(bundle.folder, replace(bundle.manifest, input=changed))
+
+
+def test_another_input_or_search_is_another_memory(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither is in the artifact's hash: the manifest tells the input, our code searches."""
+
+    def remembered(on: Bundle) -> int:
+        predictor = on.predictor(threads=1)
+        (known,) = LungMemory(tmp_path / "memory").attach(predictor)
+        answers(predictor, [chest()])
+        known.keep()
+        return len(list((tmp_path / "memory").iterdir()))
+
+    assert (remembered(bundle), remembered(bundle)) == (1, 1)
+    others = (full_range(load(tmp_path / name)) for name in ("c", "lungs"))
+    assert remembered(on_lungs(tmp_path / "other", *others)) == 2
+    monkeypatch.setattr(known_lungs, "SEARCH_REVISION", 2)
+    assert remembered(bundle) == 3
+
+
+def test_a_fresh_memory_forgets_once_and_remembers_what_it_finds(
+    bundle: Bundle, tmp_path: Path, searched: list[Film]
+) -> None:
+    def searches(memory: LungMemory, *films: Film) -> int:
+        predictor = bundle.predictor(threads=1)
+        (known,) = memory.attach(predictor)
+        searched.clear()
+        answers(predictor, list(films))
+        known.keep()
+        return len(searched)
+
+    folder = tmp_path / "memory"
+    assert searches(LungMemory(folder), chest(), chest(height=130)) == 2
+    fresh = LungMemory(folder, fresh=True)
+    assert [searches(fresh, chest()), searches(fresh, chest())] == [1, 0]
+    assert searches(LungMemory(folder), chest(), chest(height=130)) == 1
+
+
+def test_an_evaluation_that_breaks_off_keeps_what_it_found(
+    bundle: Bundle, tmp_path: Path, searched: list[Film]
+) -> None:
+    data = tmp_path / "films"
+    data.mkdir()
+    rows = ["file,label,patient,split"]
+    for number, label in enumerate(BINARY):
+        Image.fromarray(chest(height=120 + number).pixels).save(data / f"{number}.png")
+        rows.append(f"{number}.png,{label},p{number},test")
+    (data / "manifest.csv").write_text("\n".join(rows))
+
+    def stop(done: int, total: int, what: str) -> None:
+        if what == "onnx/fp32" and done == total:
+            raise KeyboardInterrupt
+
+    memory, question = LungMemory(tmp_path / "memory"), Question(threads=1)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(bundle, data, question, stop, memory)
+    assert len(searched) == 2
+    evaluate(bundle, data, question, lambda *_: None, memory)
+    assert len(searched) == 2
 
 
 def test_every_stage_of_a_pipeline_remembers(bundle: Bundle, tmp_path: Path) -> None:
