@@ -18,7 +18,8 @@ PLAIN, ON_LUNGS = "plain", "on-lungs"
 FORMS = (
     "NAME-on-lungs, the default form of a chest classifier, is a pipeline: lungs-128 finds the "
     "lungs, NAME-lung-crop sees them alone. pneumonia-cascade is resnet50-224-on-lungs, then "
-    "pneumonia-type-224-on-lungs."
+    "pneumonia-type-224-on-lungs. lesion-segmenter is yolo-nas-s-256, then medsam2-256 on "
+    "what it finds; lesion-segmenter-lungs is yolo-nas-s-256-lungs, then medsam2-mini-192-lungs."
 )
 WEIGHTS = "Weights: here, - not here, yours: bring your own checkpoint."
 ANSWERS = {

@@ -12,7 +12,7 @@ from ..runtime.manifest import Artifact
 from ..runtime.spec import Task
 from .matrix_records import Cell, CellParity, Measured, Row
 from .options import Conversion
-from .pipelines import CASCADES, is_pipeline, members_of
+from .pipelines import CASCADES, LESIONS, is_pipeline, members_of
 from .recipes import Recipe, usual
 
 Latencies = Mapping[tuple[str, str], float | str]
@@ -30,6 +30,8 @@ def empty_row(name: str, recipes: tuple[Recipe, ...], state: str, reason: str) -
 def _task(name: str) -> Task:
     if name in CASCADES:
         return "classification"
+    if name in LESIONS:
+        return "segmentation"
     plain = name.removesuffix(ON_LUNGS)
     return zoo.spec(plain + LUNG_CROP if plain != name else name).task
 

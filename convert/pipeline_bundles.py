@@ -148,7 +148,7 @@ def _manifest(plan: Plan, bundles: list[tuple[str, Bundle]]) -> Manifest:
         name=plan.name,
         version=deciding.version,
         task="segmentation" if plan.rules.kind == "lesions" else deciding.task,
-        licence=deciding.licence,
+        licence=_licence(bundles),
         intended_use=deciding.intended_use,
         provenance=None,
         input=None,
@@ -163,6 +163,17 @@ def _manifest(plan: Plan, bundles: list[tuple[str, Bundle]]) -> Manifest:
         members=tuple(Member(role, b.manifest.name, b.id) for role, b in bundles),
         pipeline=plan.rules,
     )
+
+
+def _licence(bundles: list[tuple[str, Bundle]]) -> str:
+    """The models' licence; where they have several, each with the models that it is of."""
+    owners: dict[str, dict[str, None]] = {}
+    for _, bundle in bundles:
+        for _, model in bundle.models():
+            owners.setdefault(model.manifest.licence, {})[model.manifest.name] = None
+    if len(owners) == 1:
+        return next(iter(owners))
+    return " | ".join(f"{', '.join(names)}: {licence}" for licence, names in owners.items())
 
 
 def _hygiene(bundles: list[tuple[str, Bundle]]) -> tuple[DataHygiene, ...]:

@@ -1,8 +1,9 @@
-"""The pipelines of the zoo: NAME-on-lungs of every chest classifier, and the pneumonia cascade."""
+"""The pipelines of the zoo: NAME-on-lungs of every chest classifier, the pneumonia cascade, and the
+lesion pipelines."""
 
 from dataclasses import replace
 
-from ..models import lungs, zoo
+from ..models import lungs, weights, zoo
 from ..models.chest import LUNG_CROP, ON_LUNGS
 from . import pipeline_bundles as bundles
 from .conversion import convert_model
@@ -11,6 +12,11 @@ from .zoo_source import load_source
 
 # name -> (first, second)
 CASCADES = {"pneumonia-cascade": ("resnet50-224" + ON_LUNGS, "pneumonia-type-224" + ON_LUNGS)}
+# name -> (detector, segmenter): what the one finds the other outlines.
+LESIONS = {
+    "lesion-segmenter": ("yolo-nas-s-256", "medsam2-256"),
+    "lesion-segmenter-lungs": ("yolo-nas-s-256-lungs", "medsam2-mini-192-lungs"),
+}
 
 
 def on_lungs_names() -> tuple[str, ...]:
@@ -19,17 +25,17 @@ def on_lungs_names() -> tuple[str, ...]:
 
 
 def default_names() -> tuple[str, ...]:
-    """What the zoo converts to: chest classifiers on lungs, everything else as it is, cascades."""
+    """What the zoo converts to: chest classifiers on lungs, everything else as it is, cascades and
+    lesion pipelines."""
     chest = zoo.chest_names()
     others = tuple(name for name in zoo.names() if name not in chest)
-    return (*on_lungs_names(), *others, *CASCADES)
+    return (*on_lungs_names(), *others, *CASCADES, *LESIONS)
 
 
 def is_pipeline(name: str) -> bool:
     """Whether the zoo makes a pipeline of that name."""
-    return name in CASCADES or (
-        name.endswith(ON_LUNGS) and name.removesuffix(ON_LUNGS) in zoo.chest_names()
-    )
+    on_lungs = name.endswith(ON_LUNGS) and name.removesuffix(ON_LUNGS) in zoo.chest_names()
+    return on_lungs or name in CASCADES or name in LESIONS
 
 
 def members_of(name: str) -> tuple[str, ...]:
@@ -37,6 +43,8 @@ def members_of(name: str) -> tuple[str, ...]:
     if name in CASCADES:
         inner = (model for member in CASCADES[name] for model in members_of(member))
         return tuple(dict.fromkeys(inner))
+    if name in LESIONS:
+        return LESIONS[name]
     if is_pipeline(name):
         return (lungs.NAME, name.removesuffix(ON_LUNGS) + LUNG_CROP)
     return (name,)
@@ -61,10 +69,12 @@ class ZooConverter:
 
         Raises:
             UnknownModelError: the zoo has no such name.
-            WeightsMissingError: no weights.
+            WeightsMissingError: a member has no weights; found before the long work begins.
             CheckpointError: the weights or their card are of another model.
             Also what `convert_model` raises.
         """
+        for member in members_of(name):
+            weights.find(zoo.spec(member), self._options.weights)
         return self._convert(name, _Share(progress, members_of(name)))
 
     def _convert(self, name: str, share: "_Share") -> Conversion:
@@ -74,6 +84,10 @@ class ZooConverter:
             first, second = (self._convert(member, share) for member in CASCADES[name])
             plan = bundles.cascade(name, first.folder, second.folder)
             inner = (first, second)
+        elif name in LESIONS:
+            detector, segmenter = (self._model(m, self._options, share) for m in LESIONS[name])
+            plan = bundles.lesions(name, detector.folder, segmenter.folder)
+            inner = (detector, segmenter)
         else:
             # The data that is asked for is the classifier's; the lungs have theirs.
             theirs = replace(self._options, data=None)
