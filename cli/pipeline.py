@@ -7,6 +7,7 @@ import typer
 
 if TYPE_CHECKING:
     from ..convert.pipeline_bundles import Written
+    from ..runtime.manifest import Threshold
 
 KINDS = {"on-lungs": 2, "cascade": 2, "lesions": 2}
 
@@ -26,7 +27,7 @@ def run(
         Path | None,
         typer.Option(
             help="Of an ensemble: data folder whose select part sets its threshold; a bare name "
-            "is also looked for in CLINICEDGE_DATA. Without it 0.5."
+            "is also looked for in CLINICEDGE_DATA. Without it 0.5, and it says so."
         ),
     ] = None,
     weights: Annotated[
@@ -39,13 +40,15 @@ def run(
 
     The members' whole bundles go into OUT/NAME/members; nothing is converted. A cascade asks its
     second member only where the first says positive; lesions are what a promptable segmenter
-    outlines in a detector's boxes. Exit code 0: done; 2: refused.
+    outlines in a detector's boxes. An ensemble means the probabilities of its members, of three
+    folds for instance; its thresholds are set on select, which trained none of them. Exit code 0:
+    done; 2: refused.
 
     \b
     Examples:
         clinicedge pipeline cascade bundles/resnet50-224-on-lungs bundles/mine --name my-cascade
         clinicedge pipeline lesions bundles/finder bundles/outliner --name lesion-segmenter
-        clinicedge pipeline ensemble bundles/a bundles/b bundles/c --name abc --data films/
+        clinicedge pipeline ensemble bundles/a-fold-1 bundles/a-fold-2 --name a --data films/
     """
     from ..convert import pipeline_bundles as plans
     from ..convert.data_choice import data_folders
@@ -69,7 +72,21 @@ def run(
         return
     for member in written.manifest.members:
         print(f"{member.role}: {member.name} ({member.bundle_id[:12]}…)")
+    for threshold in written.thresholds:
+        print(_threshold_words(threshold))
+    for note in written.notes:
+        print(f"note: {note}")
     print(f"{written.folder}: {'unchanged' if written.unchanged else 'written'}")
+
+
+def _threshold_words(threshold: "Threshold") -> str:
+    t = threshold
+    words = f"threshold of {t.label}: {t.value:.4f}"
+    if not t.n_films:
+        return f"{words}, not set on data; --data DIR sets it on the select part"
+    if t.rule.startswith("not set"):
+        return f"{words}, not set on data: it needs films of {t.data} with and without {t.label}"
+    return f"{words}, {t.rule}; {t.n_films} films of {t.data}, part {t.part}"
 
 
 def _document(written: "Written") -> dict[str, object]:
@@ -78,5 +95,6 @@ def _document(written: "Written") -> dict[str, object]:
         "unchanged": written.unchanged,
         "members": written.manifest.members,
         "rules": written.manifest.pipeline,
-        "thresholds": written.manifest.thresholds,
+        "thresholds": written.thresholds,
+        "notes": written.notes,
     }

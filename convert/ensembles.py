@@ -1,7 +1,7 @@
 """An ensemble of bundles: the mean of their probabilities, against a threshold set on select."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..profiles.datasets import Dataset, read_dataset, read_findings_dataset
+from ..profiles.film_identity import film_hashes
 from ..profiles.metrics import pick_threshold, pick_threshold_f1
 from ..profiles.splits import refuse_overlap
 from ..runtime.bundle import Bundle, load, read_bundle
@@ -18,12 +19,21 @@ from ..runtime.errors import ConversionError, NoLungsError
 from ..runtime.figures import Part
 from ..runtime.film import Film
 from ..runtime.images import read_film
-from ..runtime.manifest import Artifact, Threshold
+from ..runtime.manifest import Artifact, DataHygiene, Threshold
 from ..runtime.predictions import Classification, Findings
+from .hygiene import with_films
 from .parity import NOT_SET
 from .pipeline_bundles import Written, ensemble, write_pipeline
+from .zoo_source import NOT_RECORDED
 
 PART: Part = "select"
+_UNSET, _NOWHERE = (0.5, NOT_SET), ("none", 0)
+# Which patients of a member's records may not set the ensemble's threshold.
+_DID: dict[Part, str] = {
+    "train": "the training",
+    "test": "the test part",
+    "official-test": "the official test part",
+}
 
 
 @dataclass(frozen=True)
@@ -43,13 +53,22 @@ class EnsembleWish:
     weights: tuple[Path, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Set:
+    """Thresholds, whose films set them where no member says so, and what a reader should know."""
+
+    thresholds: tuple[Threshold, ...]
+    data: tuple[DataHygiene, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 def write_ensemble(wish: EnsembleWish, out: Path) -> Written:
-    """Write OUT/NAME, its threshold set on the select part.
+    """Write OUT/NAME, its thresholds set on the select part, or left at 0.5 and said so.
 
     Raises:
         ConversionError: fewer than two members.
         ArtifactError: members of other labels.
-        OverlapError: a patient of select trained a member.
+        OverlapError: a patient of select trained a member, or is kept for its test.
         DataError: the data folder cannot be used.
         Also what `write_pipeline` raises.
     """
@@ -60,16 +79,17 @@ def write_ensemble(wish: EnsembleWish, out: Path) -> Written:
     reference = _reference(load(wish.members[0]))
     with tempfile.TemporaryDirectory(prefix="clinicedge-ensemble-") as folder:
         labels = _labels(load(wish.members[0]))
-        unset = tuple(_threshold(reference, label, (0.5, NOT_SET), None) for label in labels)
+        unset = tuple(_threshold(reference, label, _UNSET, _NOWHERE) for label in labels)
         plan = ensemble(wish.name, wish.members, unset)
         first = read_bundle(write_pipeline(plan, Path(folder)).folder)
         opened = first.predictor(precision=f"{reference.format}/{reference.precision}")
         if not isinstance(opened, Ensemble):
             raise ConversionError(f"'{wish.name}' is no ensemble.")
-        thresholds = unset if wish.data is None else _set(opened, first, reference, wish)
+        found = _Set(unset) if wish.data is None else _set(opened, first, reference, wish)
         sha256 = bound_sha256(first, reference.id)
-    bound = tuple(replace(t, artifact_sha256=sha256) for t in thresholds)
-    return write_pipeline(ensemble(wish.name, wish.members, bound), out)
+    bound = tuple(replace(t, artifact_sha256=sha256) for t in found.thresholds)
+    written = write_pipeline(ensemble(wish.name, wish.members, bound, found.data), out)
+    return replace(written, notes=found.notes)
 
 
 def _reference(bundle: Bundle) -> Artifact:
@@ -86,45 +106,77 @@ def _labels(bundle: Bundle) -> tuple[str, ...]:
 
 
 def _threshold(
-    reference: Artifact, label: str, value: tuple[float, str], data: Dataset | None
+    reference: Artifact, label: str, value: tuple[float, str], where: tuple[str, int]
 ) -> Threshold:
+    """`where`: name of the data and films that set it."""
     return Threshold(
         artifact=reference.id,
         compute=reference.computes[0],
         label=label,
         value=value[0],
         rule=value[1],
-        data=data.name if data else "none",
+        data=where[0],
         part=PART,
-        n_films=len(data.films) if data else 0,
+        n_films=where[1],
     )
 
 
-def _set(
-    opened: Ensemble, bundle: Bundle, reference: Artifact, wish: EnsembleWish
-) -> tuple[Threshold, ...]:
+def _set(opened: Ensemble, bundle: Bundle, reference: Artifact, wish: EnsembleWish) -> _Set:
     binary = opened.positive_label is not None
     read: Callable[..., Dataset] = read_dataset if binary else read_findings_dataset
     select = read(wish.data, opened.labels).part(PART)
-    _refuse_trained(bundle, select)
+    _refuse_known(bundle, select)
     scores = _scores(opened, select, wish.weights)
     seen = np.isfinite(scores).all(axis=1)
     labels = (opened.positive_label,) if opened.positive_label is not None else opened.labels
     found = []
     for k, label in enumerate(labels):
         truth = np.array(select.positives(label)) if binary else select.findings([label])[:, 0]
-        pick = pick_threshold if binary else pick_threshold_f1
-        found.append(_threshold(reference, label, pick(scores[seen, k], truth[seen]), select))
-    return tuple(found)
+        value = _picked(scores[seen, k], truth[seen], binary)
+        found.append(_threshold(reference, label, value, (select.name, int(seen.sum()))))
+    return _Set(tuple(found), _record(bundle, select), tuple(_unknown(bundle)))
 
 
-def _refuse_trained(bundle: Bundle, select: Dataset) -> None:
+def _picked(
+    scores: NDArray[np.float64], truth: NDArray[np.bool_], binary: bool
+) -> tuple[float, str]:
+    """The threshold and its rule; a finding that no film or every film has, sets none."""
+    if binary:
+        return pick_threshold(scores, truth)
+    return _UNSET if truth.all() or not truth.any() else pick_threshold_f1(scores, truth)
+
+
+def _refuse_known(bundle: Bundle, select: Dataset) -> None:
+    """No patient of a member's training or test part sets the ensemble's threshold."""
     for _, model in bundle.models():
         for record in model.manifest.data:
             for part in record.parts:
-                if part.part == "train":
-                    names = (f"'{PART}' of {select.name}", f"training of {model.manifest.name}")
+                if part.part in _DID:
+                    did = f"{_DID[part.part]} of {model.manifest.name}"
+                    names = (f"'{PART}' of {select.name}", did)
                     refuse_overlap(select.key_hashes(), part.patient_keys.split(), names)
+
+
+def _record(bundle: Bundle, select: Dataset) -> tuple[DataHygiene, ...]:
+    """Whose films set the thresholds; () where the members' own records have all of them."""
+    read = film_hashes(film.path for film in select.films)
+    records = [h for _, model in bundle.models() for h in model.manifest.data]
+    parts = [p for h in records for p in h.parts if p.part == PART]
+    patients = {key for p in parts for key in p.patient_keys.split()}
+    films = {name for p in parts for name in p.film_hashes.split()}
+    if patients >= set(select.key_hashes()) and films >= set(read):
+        return ()
+    return (with_films(select.hygiene_record(), {PART: read}),)
+
+
+def _unknown(bundle: Bundle) -> Iterator[str]:
+    models = (m.manifest for _, m in bundle.models())
+    names = [m.name for m in models if m.provenance and m.provenance.training_data == NOT_RECORDED]
+    if names:
+        yield (
+            f"which patients trained {', '.join(dict.fromkeys(names))} is not recorded: where they "
+            "are in select, the thresholds are set on films that a member knows"
+        )
 
 
 def _scores(opened: Ensemble, films: Dataset, weights: tuple[Path, ...]) -> NDArray[np.float64]:

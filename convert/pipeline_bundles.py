@@ -54,21 +54,32 @@ class Plan:
     Attributes:
         members: (role, folder of the member's bundle).
         thresholds: of an ensemble, one a decided label; () for others.
+        data: of an ensemble, whose films set them, where no member's record has them.
     """
 
     name: str
     rules: PipelineRules
     members: tuple[tuple[str, Path], ...]
     thresholds: tuple[Threshold, ...] = ()
+    data: tuple[DataHygiene, ...] = ()
 
 
 @dataclass(frozen=True)
 class Written:
-    """A pipeline's folder; `unchanged`: it was there already with the same bytes."""
+    """A pipeline's folder; `unchanged`: it was there already with the same bytes; `notes`: what a
+    reader should know."""
 
     folder: Path
     manifest: Manifest
     unchanged: bool
+    notes: tuple[str, ...] = ()
+
+    @property
+    def thresholds(self) -> tuple[Threshold, ...]:
+        """The pipeline's own; () where its members decide."""
+        rules = self.manifest.pipeline
+        one = None if rules is None else rules.threshold
+        return self.manifest.thresholds if one is None else (one,)
 
 
 def on_lungs(name: str, lungs: Path, classifier: Path) -> Plan:
@@ -89,11 +100,16 @@ def lesions(name: str, detector: Path, segmenter: Path) -> Plan:
     return Plan(name, rules, (("detector", detector), ("segmenter", segmenter)))
 
 
-def ensemble(name: str, members: tuple[Path, ...], thresholds: tuple[Threshold, ...]) -> Plan:
+def ensemble(
+    name: str,
+    members: tuple[Path, ...],
+    thresholds: tuple[Threshold, ...],
+    data: tuple[DataHygiene, ...] = (),
+) -> Plan:
     """The mean of the members' probabilities against thresholds of its own."""
     one = thresholds[0] if len(thresholds) == 1 else None
     rules = PipelineRules("ensemble", None, None, one)
-    return Plan(name, rules, tuple(("member", m) for m in members), thresholds)
+    return Plan(name, rules, tuple(("member", m) for m in members), thresholds, data)
 
 
 def write_pipeline(plan: Plan, out: Path) -> Written:
@@ -107,12 +123,7 @@ def write_pipeline(plan: Plan, out: Path) -> Written:
         OutputError: `out` cannot be written.
     """
     bundles = [(role, read_bundle(folder)) for role, folder in plan.members]
-    names = [b.manifest.name for _, b in bundles]
-    if len(set(names)) != len(names) or plan.name in names:
-        raise ConversionError(
-            f"pipeline '{plan.name}' would have the members {', '.join(names)}; expected members "
-            "of different names, none of them its own. Give another --name."
-        )
+    _refuse_names(plan, [b for _, b in bundles])
     _refuse_misfits(plan, bundles)
     for _, bundle in bundles:
         bundle.check_all()
@@ -127,6 +138,26 @@ def write_pipeline(plan: Plan, out: Path) -> Written:
                 _place(bundle.folder / path, work / MEMBERS / bundle.manifest.name / path)
         read_bundle(work).models()
     return Written(folder, manifest, False)
+
+
+def _refuse_names(plan: Plan, bundles: list[Bundle]) -> None:
+    """Members lie in folders of their names, beside nothing else of that name."""
+    seen: dict[str, Path] = {}
+    for bundle in bundles:
+        name = bundle.manifest.name
+        if name == plan.name:
+            raise ConversionError(
+                f"pipeline '{plan.name}' would have the member {bundle.folder} of the same name; "
+                "expected members of other names. Give the pipeline another --name."
+            )
+        if name in seen:
+            raise ConversionError(
+                f"pipeline '{plan.name}': {seen[name]} and {bundle.folder} are both named "
+                f"'{name}'; expected members of different names. A bundle is named when it is "
+                "converted: folds are NAME-fold-K (clinicedge train NAME --fold K/N; clinicedge "
+                "convert NAME-fold-K), a model of your own has its `name` in --spec."
+            )
+        seen[name] = bundle.folder
 
 
 def _refuse_misfits(plan: Plan, bundles: list[tuple[str, Bundle]]) -> None:
@@ -159,7 +190,7 @@ def _manifest(plan: Plan, bundles: list[tuple[str, Bundle]]) -> Manifest:
         defaults={},
         artifacts=(),
         acceptance=None,
-        data=_hygiene(bundles),
+        data=tuple(dict.fromkeys((*_hygiene(bundles), *plan.data))),
         members=tuple(Member(role, b.manifest.name, b.id) for role, b in bundles),
         pipeline=plan.rules,
     )

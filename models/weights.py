@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..runtime.errors import CheckpointError, WeightsMissingError
 from ..runtime.spec import ModelSpec
 from . import fit, zoo
+from .fold_names import whole_name
 from .tensor_files import read_safetensors
 
 if TYPE_CHECKING:
@@ -32,13 +33,21 @@ def find(spec: ModelSpec, folders: Sequence[Path] = ()) -> Path:
         raise WeightsMissingError(
             f"'{spec.name}' has no reference weights, it is a spec for a checkpoint that you "
             f"bring; {spec.weights.file} is not in {looked}. Convert your own .pth, .safetensors "
-            f"or .onnx file of this network, or train one: clinicedge train {spec.name} "
-            f"--data DIR.{_beware(spec.name)}"
+            f"or .onnx file of this network, or train one: {_training(spec.name)}."
+            f"{_beware(spec.name)}"
         )
     raise WeightsMissingError(
         f"no weights for '{spec.name}': {spec.weights.file} is not in {looked}. "
-        f"Name its folder with --weights, or train it: clinicedge train {spec.name} --data DIR."
+        f"Name its folder with --weights, or train it: {_training(spec.name)}."
     )
+
+
+def _training(name: str) -> str:
+    whole = whole_name(name)
+    if name == whole:
+        return f"clinicedge train {name} --data DIR"
+    number = name.rpartition("-")[2]
+    return f"clinicedge train {whole} --fold {number}/N --data DIR"
 
 
 def _beware(name: str) -> str:

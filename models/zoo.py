@@ -7,7 +7,8 @@ from ..runtime.errors import UnknownModelError
 from ..runtime.spec import ModelSpec
 from . import attention_unets, densenets, lungs, mobilenets, resnets, separable_cnns
 from .chest import LUNG_CROP, lung_crop
-from .family import Family
+from .family import Family, PublishedMasks
+from .fold_names import fold_spec, whole_name
 from .layers import Cost
 from .medsam2 import family as medsam2
 from .yolo_nas import family as yolo_nas
@@ -43,14 +44,17 @@ def lung_crop_names() -> tuple[str, ...]:
 
 
 def spec(name: str) -> ModelSpec:
-    """What the model is before conversion.
+    """What the model is before conversion; NAME-fold-K is NAME trained on one fold.
 
     Raises:
         UnknownModelError: the zoo has no such name.
     """
     family, plain = _find(name)
     found = family.spec(plain)
-    return found if name == plain else lung_crop(found)
+    whole = whole_name(name)
+    if whole != plain:
+        found = lung_crop(found)
+    return found if name == whole else fold_spec(found, name)
 
 
 def cost(name: str) -> Cost:
@@ -93,6 +97,11 @@ def checkpoint_note(name: str) -> str:
     return family.checkpoint_note
 
 
+def published(name: str) -> PublishedMasks | None:
+    """What others report of the architecture's masks; None also for names not of the zoo."""
+    return next((family.published for family in _FAMILIES if name in family.names), None)
+
+
 def telltale(name: str) -> str:
     """How a weight's name ends that tells the model's checkpoints from others, "" for none.
 
@@ -108,15 +117,16 @@ def needs_user_weights(name: str) -> bool:
 
     False for names that are not of the zoo.
     """
-    plain = name.removesuffix(LUNG_CROP)
+    plain = whole_name(name).removesuffix(LUNG_CROP)
     return any(plain in family.user_weights for family in _FAMILIES)
 
 
 def _find(name: str) -> tuple[Family, str]:
-    """The family, and the name without the ending of a lung-crop form."""
-    plain = name.removesuffix(LUNG_CROP)
+    """The family, and the name without the endings of a fold and of a lung-crop form."""
+    whole = whole_name(name)
+    plain = whole.removesuffix(LUNG_CROP)
     for family in _FAMILIES:
-        if plain in family.names and (plain == name or family.chest):
+        if plain in family.names and (plain == whole or family.chest):
             return family, plain
     raise UnknownModelError(
         f"no model {name!r} in the zoo; expected one of {', '.join(names())}, or a chest "

@@ -16,6 +16,7 @@ from ...runtime.files import sha256_file, write_atomic
 from ...runtime.records import dump_bytes, to_json
 from ...runtime.spec import ModelSpec
 from .. import weights
+from ..fold_names import whole_name
 from ..zoo import build, cost, spec
 from .auditing import audit_weights
 from .card import Card
@@ -38,6 +39,8 @@ def finish(
 ) -> Card:
     """Write NAME.safetensors, NAME.md, NAME.json and curves.png into the run folder.
 
+    In the folder of a fold, NAME-fold-K, they are named so: members of an ensemble must differ.
+
     Everything is measured on the fp16-rounded weights of the file. The test parts are read
     here, after all is decided, and nowhere else in training.
 
@@ -51,13 +54,13 @@ def finish(
     """
     if not state.finished:
         raise ModelError(f"the run of '{name}' has not ended; go on with --resume.")
-    model = spec(name)
+    model = spec(folder.name if whole_name(folder.name) == name else name)
     path = folder / model.weights.file
     module = build(name)
     module.load_state_dict(state.best)
-    weights.save(module, path, f"{name} {model.version}")
+    weights.save(module, path, f"{model.name} {model.version}")
     weights.load_into(module, path)
-    draw_curves(state.history, state.best_epoch, name, folder / "curves.png")
+    draw_curves(state.history, state.best_epoch, model.name, folder / "curves.png")
     found = _judge(module, data, model, folders)
     card = _card(model, data, state, found, sha256_file(path))
     card = replace(card, audit=_audit(module, data, model, folders))

@@ -10,6 +10,7 @@ from torch import nn
 from ...runtime.errors import ModelError, OutputError
 from ...runtime.spec import ModelSpec
 from .. import weights
+from ..fold_names import whole_name
 from ..zoo import build, spec
 from .easier import easier_data, easier_recipe, easier_spec
 from .loop import CHECKPOINT, Trainer, Watch
@@ -80,6 +81,11 @@ def train_network(
     progress: Progress | None = None,
 ) -> tuple[Trainer, RunState]:
     """Train on the train part, choosing the epoch on select; no other part is read."""
+    if whole_name(name) != name:
+        raise ModelError(
+            f"'{name}' is one fold of '{whole_name(name)}', expected the network's name. "
+            f"Train it: clinicedge train {whole_name(name)} --fold K/N."
+        )
     if options.threads:
         torch.set_num_threads(options.threads)
     model, folder = spec(name), options.run_folder(name)

@@ -157,7 +157,7 @@ def test_what_cannot_work_together_is_refused(
         write_pipeline(cascade("x", on_lungs.folder, tmp_path / "missing"), tmp_path)
     with pytest.raises(ConversionError, match="expected findings as second"):
         write_pipeline(cascade("x", on_lungs.folder, lungs), tmp_path)
-    with pytest.raises(ConversionError, match="different names"):
+    with pytest.raises(ConversionError, match="another --name"):
         write_pipeline(cascade("my-findings", on_lungs.folder, findings.folder), tmp_path)
     with pytest.raises(ConversionError, match="two at least"):
         write_ensemble(EnsembleWish("x", (on_lungs.folder,)), tmp_path)

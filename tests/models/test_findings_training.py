@@ -168,11 +168,11 @@ def test_a_fold_is_trained_and_told(data: Path, tmp_path: Path) -> None:
     _, state = train_network(NAME, films, recipe, options)
     assert all(np.isfinite(line.select_loss) for line in state.history)
     card = finish(NAME, films, state, options.run_folder(NAME))
-    assert (tmp_path / f"{NAME}-fold-2" / f"{NAME}.safetensors").is_file()
-    told = json.loads((tmp_path / f"{NAME}-fold-2" / f"{NAME}.json").read_bytes())
+    assert (tmp_path / f"{NAME}-fold-2" / f"{NAME}-fold-2.safetensors").is_file()
+    told = json.loads((tmp_path / f"{NAME}-fold-2" / f"{NAME}-fold-2.json").read_bytes())
     assert "fold 2/3" in told["split"]
     assert set(told["thresholds"]) == {"BACTERIA", "VIRUS"}
-    page = (tmp_path / f"{NAME}-fold-2" / f"{NAME}.md").read_text(encoding="utf-8")
+    page = (tmp_path / f"{NAME}-fold-2" / f"{NAME}-fold-2.md").read_text(encoding="utf-8")
     assert f"BACTERIA {card.thresholds['BACTERIA']:.4f}, VIRUS" in page
     assert "| VIRUS |" in page
 
