@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..models.family import PublishedMasks
     from ..profiles.evaluation import ArtifactBoxes, ArtifactMasks, PartFigures
 
 MASK_COLUMNS = (
@@ -33,8 +34,12 @@ BOX_LOSSES = ("artifact", "label", "against", ">lost recall, points", ">lost AP5
 MASK_LOSSES = ("artifact", "boxes", "against", ">lost Dice")
 
 
-def print_found(title: str, part: "PartFigures") -> None:
-    """Boxes, masks, and what each artifact loses; nothing where there are none."""
+def print_found(title: str, model: str, part: "PartFigures") -> None:
+    """Boxes, masks, and what each artifact loses; nothing where there are none.
+
+    Below the masks of `model` stands what others published of its architecture.
+    """
+    from ..models.zoo import published
     from .printing import print_table
 
     flips = f">flips against {part.reference}"
@@ -47,8 +52,12 @@ def print_found(title: str, part: "PartFigures") -> None:
         masks = (*part.masks, *part.given_boxes)
         drawn_in = ("boxes",) if any(row.boxes for row in masks) else ()
         columns = (MASK_COLUMNS[0], *drawn_in, *MASK_COLUMNS[1:], flips)
-        print_table(title, columns, [_mask_row(row, bool(drawn_in)) for row in masks])
+        rows = [_mask_row(row, bool(drawn_in)) for row in masks]
+        theirs = None if drawn_in else published(model)
+        print_table(title, columns, [*rows, _published_row(theirs)] if theirs else rows)
         print("Dice and IoU: mean over films with a mask; the other figures over all pixels.")
+        if theirs:
+            print(f"{theirs.source}: {theirs.note.lower()}; its figures are not of the same kind.")
     _print_losses(part)
 
 
@@ -99,6 +108,14 @@ def _mask_row(row: "ArtifactMasks", drawn_in: bool) -> tuple[str, ...]:
         percents(f.false_alarms) if f.false_alarms else "no such film",
         str(row.flips),
     )
+
+
+def _published_row(theirs: "PublishedMasks") -> tuple[str, ...]:
+    shown = (
+        *(theirs.pixel_accuracy, theirs.mean_iou, theirs.iou, theirs.dice),
+        *(theirs.precision, theirs.recall, theirs.f1),
+    )
+    return (theirs.source, "", "", *(f"{value:.4f}" for value in shown), "", "")
 
 
 def _box_losses(row: "ArtifactBoxes") -> tuple[str, ...]:

@@ -231,7 +231,7 @@ def _print_part(report: "EvaluationReport", part: "PartFigures") -> None:
         )
         if gaps:
             print("accuracy of all: films without a score count as wrong.")
-    print_found(title, part)
+    print_found(title, report.model, part)
     print_decisions("against FP32 of the same format, on films that both score", evaluated(part))
     for reason in part.not_measured:
         print(f"not measured: {reason}")

@@ -12,6 +12,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class PublishedMasks:
+    """How well others say that masks of an architecture fit, on data of their own; shares.
+
+    `source`: whose figures, for the head of a column; `note`: the heading of the family's note
+    that they stand below.
+    """
+
+    source: str
+    note: str
+    pixel_accuracy: float
+    mean_iou: float
+    iou: float
+    dice: float
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True)
 class Family:
     """Models of one architecture.
 
@@ -26,6 +45,7 @@ class Family:
         checkpoint_note: what to tell who loads a checkpoint of other people, "" for nothing.
         telltale: how a weight's name ends that every checkpoint of it has and no other network;
             "" where all names have to be compared.
+        published: to put beside figures of masks, None where there is nothing.
     """
 
     names: tuple[str, ...]
@@ -37,3 +57,4 @@ class Family:
     notes: Mapping[str, str] = field(default_factory=dict)
     checkpoint_note: str = ""
     telltale: str = ""
+    published: PublishedMasks | None = None

@@ -42,7 +42,9 @@ class MaskAccuracy:
 
     Means over films that have a mask; `precision` and `recall` over all pixels of the part;
     `false_alarms` the share of films without a mask on which something was drawn, None where
-    the part has no such film.
+    the part has no such film. Over all pixels too, None where they were not kept: their share
+    that is right, the mean IoU of mask and background, F1, and 95 % intervals of precision and
+    recall.
     """
 
     data: str
@@ -54,6 +56,11 @@ class MaskAccuracy:
     precision: float
     recall: float
     false_alarms: Figure | None
+    pixel_accuracy: float | None = None
+    mean_iou: float | None = None
+    f1: float | None = None
+    precision_range: tuple[float, float] | None = None
+    recall_range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

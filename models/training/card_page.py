@@ -7,6 +7,7 @@ from ...runtime.predictions import CAUTION
 from ...runtime.spec import ModelSpec
 from ..zoo import notes
 from .card import Card, area, percent
+from .published_page import beside_published
 
 
 def render(card: Card, spec: ModelSpec) -> str:
@@ -111,9 +112,16 @@ def _mask_table(card: Card) -> list[str]:
         alarms = percent(f.false_alarms) if f.false_alarms else "no such film"
         lines.append(
             f"| {row.what} | {f.dice.n} ({f.dice.n_patients}) | {area(f.dice)} | {area(f.iou)} | "
-            f"{100 * f.precision:.1f} | {100 * f.recall:.1f} | {alarms} |"
+            f"{_between(f.precision, f.precision_range)} | {_between(f.recall, f.recall_range)} | "
+            f"{alarms} |"
         )
     return lines
+
+
+def _between(share: float, limits: tuple[float, float] | None) -> str:
+    """In percent, with its interval where there is one."""
+    told = f"{100 * share:.1f}"
+    return told if limits is None else f"{told} ({100 * limits[0]:.1f}-{100 * limits[1]:.1f})"
 
 
 _VIEWS = {
@@ -261,7 +269,11 @@ def _goal(card: Card) -> str:
 
 def _notes(card: Card) -> list[str]:
     """What the zoo says of the architecture, below its own headings."""
-    return [f"## {head}\n\n{text}\n" for head, text in notes(card.name).items()]
+    tables = beside_published(card)
+    return [
+        "\n".join([f"## {head}", "", text, "", *tables.get(head, ())])
+        for head, text in notes(card.name).items()
+    ]
 
 
 def _limits(card: Card, spec: ModelSpec) -> str:

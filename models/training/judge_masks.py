@@ -58,4 +58,9 @@ def mask_accuracy(
         precision=float(np.float64(f.precision)),
         recall=float(np.float64(f.recall)),
         false_alarms=f.false_alarms,
+        pixel_accuracy=f.pixel_accuracy,
+        mean_iou=f.mean_iou,
+        f1=f.f1,
+        precision_range=f.precision_range,
+        recall_range=f.recall_range,
     )

@@ -63,6 +63,22 @@ def test_masks_in_the_thesis_figures(ce: Command, tmp_path: Path, data: Path) ->
     assert not (folder / "measurements").exists()
 
 
+def test_the_attention_unet_stands_beside_its_thesis(
+    ce: Command, tmp_path: Path, data: Path
+) -> None:
+    folder = masks(tmp_path / "m", "segunet-256").folder
+    ran = ce("evaluate", folder, "--data", data, "--no-keep")
+    assert ran.code == 0, ran.err
+    (row,) = (line for line in ran.out.splitlines() if "0.7921" in line)
+    assert [cell.strip() for cell in row.split("│")[1:-1]] == [
+        *("thesis", "", ""),
+        *("0.7921", "0.4901", "0.4596", "0.5633", "0.6105", "0.5792", "0.5948"),
+        *("", ""),
+    ]
+    assert "thesis: other data geometry; its figures are not of the same kind." in ran.out
+    assert "thesis" not in ce("evaluate", masks(tmp_path / "o").folder, "--data", data).out
+
+
 def test_films_without_lungs_have_a_column(ce: Command, tmp_path: Path, data: Path) -> None:
     lungs = masks(tmp_path / "m")
     classifier = binary(tmp_path / "c", "tiny-lung-crop", Scores(region="lungs"))
