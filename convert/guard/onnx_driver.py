@@ -108,7 +108,7 @@ def words(settings: Quantization) -> str:
 
 
 def safe_on(settings: Quantization) -> tuple[Processor, ...]:
-    """See `Driver.safe_on`; no recipe of ours has 8-bit s8 weights beside u8 activations."""
+    """All, see `Driver.safe_on`: no recipe of ours has 8-bit s8 weights beside u8 activations."""
     return PROCESSORS
 
 
@@ -148,8 +148,10 @@ def _static(
 def _dynamic(ready: Path, quantized: Path, kept: list[str]) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    # It makes a MatMul of this name and an Add of every Gemm, and looks for the names after that.
+    both = [*kept, *(f"{name}_MatMul" for name in kept)]
     quantize_dynamic(
-        ready, quantized, per_channel=True, weight_type=QuantType.QUInt8, nodes_to_exclude=kept
+        ready, quantized, per_channel=True, weight_type=QuantType.QUInt8, nodes_to_exclude=both
     )
 
 
