@@ -56,8 +56,8 @@ def _artifact(report: QuantizationReport, picture: bytes) -> Iterator[str]:
     yield (
         f"<p>{escape(report.method)}. {report.bytes / 1000:,.0f} kB; "
         f"{100 * report.float_share:.1f} % of the multiply-adds in float. Measured on "
-        f"{report.n_films} films of {escape(report.data)}, part {report.part}. Safe on: "
-        f"{escape(', '.join(report.safe_on)) or 'not stated'}.</p>"
+        f"{report.n_films} films of {escape(report.data)}, part {report.part}. Sums cannot "
+        f"saturate on: {escape(', '.join(report.safe_on)) or 'not stated'}.</p>"
     )
     yield f"<p>Most noise added by: {escape(', '.join(x.name for x in worst)) or 'none'}.</p>"
     yield (

@@ -47,7 +47,7 @@ RECIPES: dict[str, Kind] = {
         "int8", True, "weights and activations in 8 bits, ranges from the calibration films"
     ),
     "int8-static-u8": Kind(
-        "int8", True, "the same with unsigned weights in all 8 bits, safe on every processor; ONNX"
+        "int8", True, "the same with unsigned 8-bit weights, whose sums saturate nowhere; ONNX"
     ),
     "int8-dynamic": Kind("int8", False, "weights in 8 bits, ranges of activations at run time"),
 }

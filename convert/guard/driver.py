@@ -18,7 +18,8 @@ from ...runtime.spec import ModelSpec
 from ..films import FilmSet
 from ..recipes import Export
 
-# Families of processors whose int8 arithmetic differs; `Artifact.safe_on` names some of them.
+# Families of processors whose int8 arithmetic differs; `Artifact.safe_on` names those of them on
+# which sums cannot saturate.
 Processor = Literal["x86-64 AVX2", "x86-64 VNNI", "ARMv8.0", "ARMv8.2 dot product"]
 PROCESSORS: tuple[Processor, ...] = (
     "x86-64 AVX2",
@@ -125,7 +126,11 @@ class Driver(Protocol):
         ...
 
     def safe_on(self, settings: Quantization) -> tuple[Processor, ...]:
-        """The processors whose integer arithmetic cannot saturate with these settings."""
+        """The processors on which integer sums cannot saturate with these settings.
+
+        Not that answers are equal there: kernels of another processor round float32 and int8
+        otherwise. What they may differ by is the acceptance films' tolerance.
+        """
         ...
 
 

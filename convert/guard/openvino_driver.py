@@ -129,7 +129,9 @@ def words(settings: Quantization) -> str:
 
 
 def safe_on(settings: Quantization) -> tuple[Processor, ...]:
-    """All: the sum of two products of uint8 and 7-bit weights stays below 2^15."""
+    """All: the sum of two products of uint8 and 7-bit weights stays below 2^15. It is not said that
+    all answer alike: on ARM the float32 and int8 paths of OpenVINO are others.
+    """
     _check(settings)
     return PROCESSORS
 

@@ -1,10 +1,12 @@
 """OpenVINO's driver on the network whose static INT8 falls to chance."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from dead_units import SPEC
 
+from clinicedge.convert import openvino_files
 from clinicedge.convert.films import FilmSet
 from clinicedge.convert.guard import openvino_driver as driver
 from clinicedge.convert.guard.driver import PROCESSORS, Layer, Quantization
@@ -47,6 +49,20 @@ def test_a_layer_left_in_float_loses_less(
     assert before[middle] < 10 < 30 < after[middle]
 
 
+def test_weights_have_seven_bits_so_that_no_sum_of_two_products_saturates(
+    plain: Export, tmp_path: Path
+) -> None:
+    import openvino as ov
+
+    model = ov.Core().read_model(openvino_files.written(plain, tmp_path))
+    constants = [o for o in model.get_ops() if o.get_type_name() == "Constant"]
+    weights = [o.data for o in constants if o.get_element_type() == ov.Type.i8]
+    assert len(weights) == 3
+    assert min(int(w.min()) for w in weights) >= -64
+    assert 60 < max(int(w.max()) for w in weights) <= 64
+    assert driver.safe_on(PLAIN) == PROCESSORS
+
+
 def test_small_networks_have_drafts() -> None:
     small, large = (Export((("main.onnx", bytes(n)),), ()) for n in (1000, 17_000_000))
     assert driver.drafts(small)
@@ -74,5 +90,4 @@ def test_what_it_cannot_do_is_refused(dead_onnx: Export, calibration: FilmSet) -
     settings = Quantization("int8-static", "minmax", ("nowhere",))
     with pytest.raises(ConversionError, match="no layer 'nowhere'"):
         call(driver.quantize, dead_onnx, SPEC, calibration, settings)
-    assert driver.safe_on(PLAIN) == PROCESSORS
     assert "7-bit weights" in driver.words(PLAIN)
