@@ -12,6 +12,7 @@ import numpy as np
 from ..models import zoo
 from ..profiles.evaluate import evaluate
 from ..profiles.evaluation import EvaluationReport, Question
+from ..profiles.film_identity import folder_sha256
 from ..profiles.known_lungs import LungMemory
 from ..profiles.machine import room, this_machine
 from ..profiles.measure import Cell as MeasuredCell
@@ -109,6 +110,8 @@ class _Work:
         self._recipes: tuple[Recipe, ...] = check_request(options)
         self._converter = ZooConverter(options)
         self._cache = WorkCache(options.out / CACHE, options.force)
+        self._lungs = LungMemory(options.out / CACHE / _LUNGS, fresh=options.force)
+        self._folders: dict[Path, str] = {}
         self._progress = progress
         self._rows: dict[str, Row] = {}
 
@@ -191,17 +194,22 @@ class _Work:
         if data is None:
             return replace(row, notes=(*row.notes, "not evaluated: no data folder fits"))
         question = Question(threads=self._wish.threads)
-        memory = None if self._options.force else LungMemory(self._options.out / CACHE / _LUNGS)
 
         def work() -> EvaluationReport:
-            return evaluate(bundle, data, question, lambda *_: None, memory)
+            return evaluate(bundle, data, question, lambda *_: None, self._lungs)
 
-        key = key_of("evaluate", bundle.id, data.resolve().name, question, this_machine().id)
         try:
+            key = key_of("evaluate", bundle.id, self._read(data), question, this_machine().id)
             report = self._cache.record(f"evaluate {row.name}", key, EvaluationReport, work)
         except ClinicEdgeError as err:
             return replace(row, notes=(*row.notes, f"not evaluated: {err}"))
         return with_evaluation(row, report)
+
+    def _read(self, data: Path) -> tuple[str, str]:
+        """A data folder's name and SHA-256; each is read once a run."""
+        if data not in self._folders:
+            self._folders[data] = folder_sha256(data)
+        return data.resolve().name, self._folders[data]
 
     def _data(self, done: Conversion) -> Path | None:
         deciding = members_of(done.manifest.name)[-1 if is_pipeline(done.manifest.name) else 0]

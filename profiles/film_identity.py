@@ -1,4 +1,5 @@
-"""Whether two data folders hold the very same films, under whatever name and patient number.
+"""Whether two data folders hold the very same films, under whatever name and patient number, and
+whether a folder is as it was.
 
 A patient's key tells films of one origin apart. A folder that was copied under another name has
 other keys and the same files; their bytes give it away.
@@ -9,8 +10,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..runtime.errors import DamagedFilmError, OverlapError
+from .datasets import MANIFEST
+from .divided import manifest_rows
 
 _DIGITS = 10
+# Columns that name a film or its mask.
+_FILES = ("file", "image", "mask")
 _SHOWN = 5
 # A handful of films that a set holds twice are told; more are a copy of the folder.
 _A_HANDFUL, _A_COPY = 2, 0.01
@@ -32,6 +37,21 @@ def film_hash(path: Path) -> str:
 def film_hashes(paths: Iterable[Path]) -> tuple[str, ...]:
     """Of each file, in order; raises as `film_hash`."""
     return tuple(film_hash(path) for path in paths)
+
+
+def folder_sha256(root: Path) -> str:
+    """Of a data folder's manifest (labels, patients, parts, boxes) and each film and mask in it.
+
+    A file that is missing counts as empty.
+
+    Raises:
+        DataManifestError: the manifest cannot be read or lists no films.
+        DamagedFilmError: a film cannot be read.
+    """
+    told = root / MANIFEST
+    paths = [root / row[c] for row in manifest_rows(told, "file") for c in _FILES if row.get(c)]
+    hashes = [film_hash(path) if path.is_file() else "-" for path in (told, *paths)]
+    return hashlib.sha256(" ".join(hashes).encode()).hexdigest()
 
 
 def refuse_copies(

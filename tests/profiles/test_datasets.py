@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from clinicedge.profiles.datasets import read_dataset
+from clinicedge.profiles.film_identity import folder_sha256
 from clinicedge.profiles.placing import GIVEN_RULE
 from clinicedge.profiles.splits import SPLIT_RULE, key_hash, part_of
 from clinicedge.runtime.errors import DataManifestError
@@ -54,6 +55,21 @@ def test_hygiene_counts_and_hashes(tmp_path: Path) -> None:
     seen = [h for p in record.parts for h in p.patient_keys.split()]
     assert len(seen) == len(set(seen)) == 44
     assert key_hash("clinic/test/p42") in seen
+
+
+def test_a_folder_s_hash_changes_with_what_it_says_and_shows(tmp_path: Path) -> None:
+    def made(name: str, label: str = "NORMAL", film: bytes = b"film", mask: bytes = b"mask") -> str:
+        lines = [f"a.png,{label},p1,train,m.png", "b.png,NORMAL,p2,train,"]
+        root = folder(tmp_path / name, lines, f"{HEADER},mask")
+        (root / "a.png").write_bytes(film)
+        (root / "m.png").write_bytes(mask)
+        return folder_sha256(root)
+
+    known = made("one")
+    assert made("copy") == known
+    others = made("label", "PNEUMONIA"), made("film", film=b"Film"), made("mask", mask=b"Mask")
+    (tmp_path / "one/b.png").unlink()
+    assert len({known, *others, folder_sha256(tmp_path / "one")}) == 5
 
 
 def test_folders_of_one_origin_share_patients(tmp_path: Path) -> None:
