@@ -194,8 +194,9 @@ def diff(
     """Tell in words what changed between two bundles.
 
     Specification, input, labels, thresholds, artifacts, recorded accuracy and decisions, patients,
-    tools. With --data both score the guard part, and every changed decision is listed. Exit code
-    0: the same bundle; 1: they differ; 2: refused.
+    tools, and every other value of the manifests by its path. With --data both score the guard
+    part, and every changed decision is listed. Exit code 0: the same bundle; 1: they differ; 2:
+    refused.
 
     \b
     Examples:
