@@ -6,18 +6,17 @@
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from clinicedge.models import weights, zoo
-from clinicedge.models.training.auditing import audit_weights
+from clinicedge.models.training.auditing import audited
 from clinicedge.models.training.card import read_card
 from clinicedge.models.training.finish import write_card
-from clinicedge.profiles.datasets import read_dataset
+from clinicedge.models.training.targets import read_data
 
 
 def main() -> None:
-    """Each named model, or every plain and lung-crop classifier with weights."""
+    """Each named model, or every classifier of chest films with weights."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--data", type=Path, required=True)
@@ -26,17 +25,21 @@ def main() -> None:
     names = args.names or [
         n
         for n in (*zoo.chest_names(), *zoo.lung_crop_names())
-        if (args.weights / f"{n}.json").is_file() and zoo.spec(n).task == "classification"
+        if (args.weights / f"{n}.json").is_file()
     ]
     for name in names:
         spec = zoo.spec(name)
         card = read_card(args.weights / f"{name}.json")
         module = zoo.build(name)
         weights.load_into(module, args.weights / spec.weights.file)
-        figures = audit_weights(module, read_dataset(args.data), spec, (args.weights,))
-        write_card(replace(card, audit=figures), spec, args.weights)
-        told = {v.view: round(v.auc.value, 3) for v in figures.views if v.auc}
-        print(name, told, flush=True)
+        found = audited(card, module, read_data(spec, args.data), spec, (args.weights,))
+        write_card(found, spec, args.weights)
+        audits = found.audits or ({"positive": found.audit} if found.audit else {})
+        for label, figures in audits.items():
+            told = {v.view: round(v.auc.value, 3) for v in figures.views if v.auc}
+            print(name, label, told, flush=True)
+        if found.audit_note:
+            print(name, found.audit_note, flush=True)
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ def audit_prepared(
         n_films=len(rows),
         n_positive=int(positive.sum()),
         n_patients=len(set(patients)),
-        views=tuple(_area(view, scores[:, k], positive, patients) for k, view in enumerate(VIEWS)),
+        views=view_areas(scores, positive, patients),
         peaks_inside=_share(peaks, patients),
         flat_maps=sum(positives) - sum(p is not None for p in peaks) if peak else 0,
     )
@@ -120,6 +120,13 @@ def _check(film: AuditFilm) -> None:
 def _inside(peak: Peak, film: AuditFilm) -> bool | None:
     at = peak(film.pixels)
     return None if at is None else bool(film.lungs[at])
+
+
+def view_areas(
+    scores: NDArray[np.float64], positive: Bools, patients: list[str]
+) -> tuple[ViewArea, ...]:
+    """Of scores (N, views) in the order of `VIEWS`, NaN where there is none; positive (N,)."""
+    return tuple(_area(view, scores[:, k], positive, patients) for k, view in enumerate(VIEWS))
 
 
 def _area(

@@ -19,7 +19,8 @@ class Card:
 
     `date` is the day the training ended, ISO 8601. `parts` carry the hashed patient keys, so
     that a conversion and an evaluation can refuse patients that the weights have seen.
-    `thresholds` by label, where a model has several findings.
+    `thresholds` by label, where a model has several findings; so are `audits`, which such a model
+    has instead of `audit`. `audit_note`: why there is neither, "" where it was not tried.
     """
 
     name: str
@@ -45,6 +46,8 @@ class Card:
     masks: tuple[MeasuredMasks, ...] = ()
     boxes: tuple[MeasuredBoxes, ...] = ()
     audit: AuditFigures | None = None
+    audits: dict[str, AuditFigures] = field(default_factory=dict)
+    audit_note: str = ""
 
 
 def read_card(path: Path) -> Card:

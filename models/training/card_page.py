@@ -6,6 +6,7 @@ from typing import Any
 from ...runtime.predictions import CAUTION
 from ...runtime.spec import ModelSpec
 from ..zoo import notes
+from .audit_page import audit_section
 from .card import Card, area, percent
 from .published_page import beside_published
 
@@ -15,7 +16,7 @@ def render(card: Card, spec: ModelSpec) -> str:
     blocks = [
         _head(card, spec),
         _figures(card),
-        *_audit(card, spec),
+        *audit_section(card, spec),
         _data(card, spec),
         _making(card),
         *_notes(card),
@@ -122,40 +123,6 @@ def _between(share: float, limits: tuple[float, float] | None) -> str:
     """In percent, with its interval where there is one."""
     told = f"{100 * share:.1f}"
     return told if limits is None else f"{told} ({100 * limits[0]:.1f}-{100 * limits[1]:.1f})"
-
-
-_VIEWS = {
-    "plain": "as it is",
-    "lungs-hidden-silhouette": "lungs hidden, by their silhouette",
-    "lungs-hidden-box": "lungs hidden, by their bounding box",
-    "lungs-hidden-fixed-box": "one large fixed box hidden",
-    "lungs-only": "only the lungs visible",
-    "borders-hidden": "borders hidden",
-    "corners-hidden": "corners hidden",
-}
-
-
-def _audit(card: Card, spec: ModelSpec) -> list[str]:
-    """The table of the shortcut audit, of classifiers of chest films."""
-    if spec.task != "classification":
-        return []
-    lines = ["## What it tells with the lungs hidden", ""]
-    if card.audit is None:
-        return ["\n".join([*lines, "Not measured.", ""])]
-    a = card.audit
-    lines += [
-        f"AUC on {a.n_films} films of the internal test ({a.n_positive} positive, {a.n_patients} "
-        "patients), hidden behind the film's own median grey; lungs as `lungs-128` draws them. "
-        "Evidence is in the lungs alone: with them hidden, .5 is right and more is a shortcut.",
-        "",
-        "| film | AUC |",
-        "|---|---|",
-    ]
-    for view in a.views:
-        lines.append(f"| {_VIEWS[view.view]} | {area(view.auc) if view.auc else 'not measured'} |")
-    if spec.input.region == "lungs":
-        lines += ["", "Every view was cropped where the lungs are on the film as it is."]
-    return ["\n".join([*lines, ""])]
 
 
 def _data(card: Card, spec: ModelSpec) -> str:

@@ -2,7 +2,6 @@
 
 import datetime
 import platform
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -10,15 +9,14 @@ from torch import nn
 
 from ...profiles.boxes import BoxDataset
 from ...profiles.masks import MaskDataset
-from ...profiles.shortcut_audit import AuditFigures
-from ...runtime.errors import DataError, ModelError, WeightsMissingError
+from ...runtime.errors import ModelError
 from ...runtime.files import sha256_file, write_atomic
 from ...runtime.records import dump_bytes, to_json
 from ...runtime.spec import ModelSpec
 from .. import weights
 from ..fold_names import whole_name
 from ..zoo import build, cost, spec
-from .auditing import audit_weights
+from .auditing import audited
 from .card import Card
 from .card_page import render
 from .cropping import lung_cropper
@@ -63,7 +61,7 @@ def finish(
     draw_curves(state.history, state.best_epoch, model.name, folder / "curves.png")
     found = _judge(module, data, model, folders)
     card = _card(model, data, state, found, sha256_file(path))
-    card = replace(card, audit=_audit(module, data, model, folders))
+    card = audited(card, module, data, model, folders)
     write_card(card, model, folder)
     return card
 
@@ -72,18 +70,6 @@ def write_card(card: Card, model: ModelSpec, folder: Path) -> None:
     """NAME.json and NAME.md."""
     write_atomic(folder / f"{card.name}.json", dump_bytes(card))
     write_atomic(folder / f"{card.name}.md", render(card, model).encode("utf-8"))
-
-
-def _audit(
-    module: nn.Module, data: Data, model: ModelSpec, folders: tuple[Path, ...]
-) -> AuditFigures | None:
-    """Of classifiers of chest films; None where no lungs can be found to hide."""
-    if isinstance(data, MaskDataset | BoxDataset) or model.task != "classification":
-        return None
-    try:
-        return audit_weights(module, data, model, folders)
-    except (WeightsMissingError, DataError):
-        return None
 
 
 def _judge(module: nn.Module, data: Data, model: ModelSpec, folders: tuple[Path, ...]) -> Judgement:
