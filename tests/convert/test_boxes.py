@@ -7,11 +7,15 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 import pytest
+import tiny_boxes
 import torch
 
 from clinicedge.convert import Conversion, ConvertOptions, Source, convert_model, onnx_files
+from clinicedge.convert.acceptance import Questions, answers
 from clinicedge.convert.box_judge import _same
 from clinicedge.convert.guard.onnx_graph import tail_nodes, with_names
+from clinicedge.convert.recipes import Export, Recipe
+from clinicedge.convert.running import runnable
 from clinicedge.convert.user_spec import read_spec
 from clinicedge.models import zoo
 from clinicedge.models.training.box_loss import box_loss
@@ -178,6 +182,33 @@ def test_a_detector_s_bundle_runs_and_passes_its_acceptance(
     for artifact in bundle.manifest.artifacts:
         result = check_acceptance(bundle, artifact.id, cache=False)
         assert result.passed, result.explain()
+
+
+def test_the_same_runs_answer_scores_and_boxes(tmp_path: Path) -> None:
+    bundle = tiny_boxes.detector(tmp_path)
+    manifest = bundle.manifest
+    (artifact,) = manifest.artifacts
+    film, outputs = manifest.input, manifest.outputs
+    assert film is not None
+    spec = replace(zoo.spec(NAME), input=film, outputs=outputs)
+    files = tuple(
+        (Path(f.path).name, (bundle.folder / f.path).read_bytes()) for f in artifact.graphs[0].files
+    )
+    ready = runnable(spec, Recipe("onnx", "fp32"), Export(files, artifact.graphs[0].binding))
+    white = encode_png(tiny_boxes.spots((10, 10, 30, 30)))
+    black = encode_png(tiny_boxes.spots())
+    found = answers(ready, spec, Questions((white, black), 0.5, outputs), ())
+    assert len({(answer.tried, answer.unopened) for answer in found}) == 1
+    assert len(found[0].tried) > 2
+    scores, places = found
+    # Means over 49 windows, the best of them, the share above the threshold.
+    assert scores.values[0][-1] > scores.values[1][-1] == 0.0
+    assert len(scores.values[0]) == 49 + 2
+    assert places.values[0] == places.values[1]
+    assert len(places.values[0]) == 4 * 49
+    assert places.values[0][:2] == (0.0, 4.0)
+    # The floor, for logits down to -12.
+    assert scores.tolerance == 1.5e-3
 
 
 def test_two_answers_are_one_when_every_box_has_its_like() -> None:
