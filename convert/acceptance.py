@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,8 @@ OLDER_INSTRUCTIONS = ("AVX2", "SSE41")
 FLOOR: dict[Precision, float] = {"fp32": 1e-3, "fp16": 1e-3, "int8": 0.065}
 # The floors were seen on logits of about this size; a step of an activation grows with its range.
 _USUAL_LOGIT = 8.0
+# What is recorded of each film.
+Records = list[tuple[float, ...]]
 # Masks have many values a film; more digits than the band tells apart say nothing.
 _MASK_DIGITS = 6
 
@@ -64,11 +67,11 @@ class Unopened:
 @dataclass(frozen=True)
 class Questions:
     """The acceptance films as PNG, the threshold of the artifact that answers (masks and boxes;
-    one a label where there are several), and which of its outputs is recorded."""
+    one a label where there are several), and which of its outputs are recorded."""
 
     png: tuple[bytes, ...]
     threshold: float | Mapping[str, float]
-    output: OutputSpec
+    outputs: tuple[OutputSpec, ...]
 
 
 def tensor_sha256(png: bytes, spec: ModelSpec) -> str:
@@ -79,35 +82,53 @@ def tensor_sha256(png: bytes, spec: ModelSpec) -> str:
 
 def answers(
     artifact: Runnable, spec: ModelSpec, asked: Questions, others: tuple[Run | Unopened, ...]
-) -> Answers:
+) -> tuple[Answers, ...]:
     """One thread in the device's own session, then every variant of engine that can be tried.
 
     Args:
         others: runs that needed a process of their own.
+
+    Returns:
+        One an output, all from the same runs.
     """
     questions = _questions(asked.png, spec)
-    output = asked.output
-    runs = [run for run in others if not isinstance(run, Unopened)]
-
-    def values(rows: Rows) -> list[tuple[float, ...]]:
-        return [acceptance_values(output, row, asked.threshold) for row in rows]
-
+    runs = (run for run in others if not isinstance(run, Unopened))
     with tempfile.TemporaryDirectory() as folder:
         session = artifact.open(Path(folder))
-        here = values([asking.asked(session, spec, *q, output) for q in questions])
-        seen, tried = 0.0, []
-        for words, raw in (*variant_runs(artifact, Path(folder), questions, spec, output), *runs):
-            pairs = zip(here, values(raw), strict=True)
-            seen = max(seen, *(largest_difference(output, one, other) for one, other in pairs))
-            tried.append(words)
+        here = ("1 thread", [asking.asked_all(session, spec, *q) for q in questions])
+        tried = variant_runs(artifact, Path(folder), questions, spec, asked.outputs)
+        # The records of each run are kept, what a detector or a segmenter answered is large.
+        kept = [(words, _records(asked, rows)) for words, rows in chain([here], tried, runs)]
     version = require(engine_for(artifact.format)).version() or artifact.format
-    tolerance = max(2.0 * seen, _floor(artifact.graph.precision, here))
-    return Answers(
-        tuple(_shortened(row, spec) for row in here),
-        float(np.format_float_positional(tolerance, precision=3, fractional=False)),
-        tuple(f"{version}, {_processor()}: {words}" for words in ("1 thread", *tried)),
-        tuple(f"{version}, {o.variant}: {o.reason}" for o in others if isinstance(o, Unopened)),
+    words = tuple(f"{version}, {_processor()}: {words}" for words, _ in kept)
+    unopened = (f"{version}, {o.variant}: {o.reason}" for o in others if isinstance(o, Unopened))
+    common = words, tuple(unopened)
+    found = zip(asked.outputs, *(records for _, records in kept), strict=True)
+    return tuple(
+        Answers(
+            tuple(_shortened(row, spec) for row in mine),
+            _tolerance(output, artifact.graph.precision, mine, theirs),
+            *common,
+        )
+        for output, mine, *theirs in found
     )
+
+
+def _records(asked: Questions, rows: Rows) -> list[Records]:
+    return [
+        [acceptance_values(output, row[output.name], asked.threshold) for row in rows]
+        for output in asked.outputs
+    ]
+
+
+def _tolerance(
+    output: OutputSpec, precision: Precision, mine: Records, theirs: list[Records]
+) -> float:
+    """Twice what any other run moved a value by, at least the floor; three digits."""
+    pairs = (pair for records in theirs for pair in zip(mine, records, strict=True))
+    seen = max(0.0, *(largest_difference(output, one, other) for one, other in pairs))
+    found = max(2.0 * seen, _floor(precision, mine))
+    return float(np.format_float_positional(found, precision=3, fractional=False))
 
 
 def answers_of_older(
@@ -128,7 +149,7 @@ def answers_of_older(
         except ArtifactError as err:
             # Of layer norms OpenVINO 2026.4 has none for SSE41.
             return Unopened(words, str(err))
-        rows = [asking.asked(session, spec, *q, asked.output) for q in questions]
+        rows = [asking.asked_all(session, spec, *q) for q in questions]
     return words, rows
 
 
@@ -150,7 +171,7 @@ def _question(png: bytes, spec: ModelSpec) -> Question:
     return prepare(film, spec.input), rows
 
 
-def _floor(precision: Precision, here: list[tuple[float, ...]]) -> float:
+def _floor(precision: Precision, here: Records) -> float:
     largest = max(abs(v) for row in here for v in row)
     return FLOOR[precision] * max(1.0, largest / _USUAL_LOGIT)
 

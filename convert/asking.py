@@ -1,6 +1,6 @@
 """How an artifact is asked for its answer, by film alone or by film and boxes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +29,16 @@ def asked(
     Returns:
         float32 (1, ...), of a promptable model (B, ...), a row a box.
     """
-    name = (output or scores_output(spec)).name
+    return asked_all(session, spec, tensor, boxes)[(output or scores_output(spec)).name]
+
+
+def asked_all(
+    session: Session, spec: ModelSpec, tensor: Floats, boxes: Floats | None
+) -> Mapping[str, Floats]:
+    """Every output by name, of one run; see `asked`."""
     if isinstance(session, TwoGraphs) and boxes is not None:
-        return session.run_boxes(tensor, boxes)[name]
-    return session.run({spec.input.name: tensor})[name]
+        return session.run_boxes(tensor, boxes)
+    return session.run({spec.input.name: tensor})
 
 
 def with_boxes(films: FilmSet) -> Iterator[tuple[Floats, Floats | None]]:

@@ -267,9 +267,10 @@ class _Work:
         given = []
         for part in parts:
             self._step(f"{part.artifact.id}: acceptance")
-            for output in recorded_outputs(self._spec.task, self._spec.outputs):
-                asked = acceptance.Questions(png, part.level, output)
-                answer = self._steps.answers(part.recipe, part.runnable, asked)
+            outputs = recorded_outputs(self._spec.task, self._spec.outputs)
+            asked = acceptance.Questions(png, part.level, outputs)
+            answers = self._steps.answers(part.recipe, part.runnable, asked)
+            for output, answer in zip(outputs, answers, strict=True):
                 given.append((part, output.name, answer))
         films = tuple(
             AcceptanceFilm(

@@ -1,6 +1,6 @@
 """The steps of one conversion: each is reused from the cache or made in a child process."""
 
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -144,20 +144,31 @@ class Steps:
 
     def answers(
         self, recipe: Recipe, ready: Runnable, asked: acceptance.Questions
-    ) -> acceptance.Answers:
-        """What the artifact says of the acceptance films, and the band."""
+    ) -> tuple[acceptance.Answers, ...]:
+        """What the artifact says of the acceptance films, and the band: one an output."""
+        made: list[acceptance.Answers] = []
 
-        def work() -> acceptance.Answers:
-            older = acceptance.OLDER_INSTRUCTIONS if recipe.format == "openvino" else ()
-            others = tuple(
-                call(acceptance.answers_of_older, ready, self._spec, asked, name) for name in older
-            )
-            return call(acceptance.answers, ready, self._spec, asked, others)
+        def work(number: int) -> acceptance.Answers:
+            # The runs answer every output.
+            made.extend(self._answered(recipe, ready, asked) if not made else ())
+            return made[number]
 
         png = [sha256_bytes(p) for p in asked.png]
         mask: list[object] = [asked.threshold] if draws(self._spec) else []
-        if self._spec.task == "detection":
-            mask = [asked.threshold, asked.output.name]
-        key = self.key("answers", recipe, ready.identity, png, *mask)
-        step = f"acceptance {recipe.artifact_id}"
-        return self.cache.record(step, key, acceptance.Answers, work)
+        step, found = f"acceptance {recipe.artifact_id}", []
+        for number, output in enumerate(asked.outputs):
+            if self._spec.task == "detection":
+                mask = [asked.threshold, output.name]
+            key = self.key("answers", recipe, ready.identity, png, *mask)
+            one = self.cache.record(step, key, acceptance.Answers, partial(work, number))
+            found.append(one)
+        return tuple(found)
+
+    def _answered(
+        self, recipe: Recipe, ready: Runnable, asked: acceptance.Questions
+    ) -> tuple[acceptance.Answers, ...]:
+        older = acceptance.OLDER_INSTRUCTIONS if recipe.format == "openvino" else ()
+        others = tuple(
+            call(acceptance.answers_of_older, ready, self._spec, asked, name) for name in older
+        )
+        return call(acceptance.answers, ready, self._spec, asked, others)

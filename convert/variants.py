@@ -4,7 +4,7 @@ Runs in a child process. The session seam has no such switches and needs none: o
 tolerances of a bundle are made from these.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 from ..runtime.engines.border import from_native, to_native
 from ..runtime.manifest import TensorBinding
 from ..runtime.spec import ModelSpec, OutputSpec
-from .asking import asked
+from .asking import asked_all
 from .running import Runnable
 
 Tensors = list[NDArray[np.float32]]
+Bindings = Sequence[TensorBinding]
 # A film's tensor, and boxes (B, 4) where it is asked with some.
 Question = tuple[NDArray[np.float32], NDArray[np.float32] | None]
-# The answering output of each film, float32 (1, ...) or (B, ...).
-Rows = list[NDArray[np.float32]]
+# The outputs of each film by name, float32 (1, ...) or (B, ...).
+Rows = list[Mapping[str, NDArray[np.float32]]]
 Run = tuple[str, Rows]
 
 
@@ -30,33 +31,33 @@ def variant_runs(
     folder: Path,
     questions: list[Question],
     spec: ModelSpec,
-    output: OutputSpec,
+    outputs: Sequence[OutputSpec],
 ) -> Iterator[Run]:
-    """(what was changed, answers) for every variant of the artifact's engine.
+    """(what was changed, answers) for every variant of the artifact's engine, each run once.
 
     Of two graphs only the number of threads is changed.
 
     Args:
         folder: where the artifact's files lie, as `Runnable.open` left them.
-        output: what is answered.
+        outputs: what is answered.
     """
     session = artifact.open(folder, threads=2)
-    yield "2 threads", [asked(session, spec, *q, output) for q in questions]
+    yield "2 threads", [asked_all(session, spec, *q) for q in questions]
     if artifact.decoder is not None:
         return
-    name = spec.input.name
     tensors = [tensor for tensor, _ in questions]
     path = folder / artifact.graph.files[0].path
     bound = {b.name: b for b in artifact.graph.binding}
+    into, outs = bound[spec.input.name], [bound[output.name] for output in outputs]
     if artifact.format == "onnx":
-        yield from _onnx(path, tensors, bound[name], bound[output.name])
+        yield from _onnx(path, tensors, into, outs)
     elif artifact.format == "tflite":
-        yield from _tflite(path, tensors, bound[name], bound[output.name])
+        yield from _tflite(path, tensors, into, outs)
     else:
-        yield from _openvino(path, tensors, bound[name], bound[output.name])
+        yield from _openvino(path, tensors, into, outs)
 
 
-def _onnx(path: Path, tensors: Tensors, into: TensorBinding, out: TensorBinding) -> Iterator[Run]:
+def _onnx(path: Path, tensors: Tensors, into: TensorBinding, outs: Bindings) -> Iterator[Run]:
     import onnxruntime as ort
 
     levels = {
@@ -68,11 +69,12 @@ def _onnx(path: Path, tensors: Tensors, into: TensorBinding, out: TensorBinding)
         settings.graph_optimization_level = level
         settings.intra_op_num_threads = 1
         session = ort.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
-        found = [session.run([out.native], {into.native: to_native(t, into)})[0] for t in tensors]
-        yield words, [from_native(np.asarray(f), out) for f in found]
+        names = [out.native for out in outs]
+        found = [session.run(names, {into.native: to_native(t, into)}) for t in tensors]
+        yield words, [_named(outs, map(np.asarray, values)) for values in found]
 
 
-def _tflite(path: Path, tensors: Tensors, into: TensorBinding, out: TensorBinding) -> Iterator[Run]:
+def _tflite(path: Path, tensors: Tensors, into: TensorBinding, outs: Bindings) -> Iterator[Run]:
     from ai_edge_litert.interpreter import (  # type: ignore[import-untyped]
         Interpreter,
         OpResolverType,
@@ -91,17 +93,15 @@ def _tflite(path: Path, tensors: Tensors, into: TensorBinding, out: TensorBindin
             d["name"]: d["index"]
             for d in (*interpreter.get_input_details(), *interpreter.get_output_details())
         }
-        rows = []
+        rows: Rows = []
         for tensor in tensors:
             interpreter.set_tensor(index[into.native], to_native(tensor, into))
             interpreter.invoke()
-            rows.append(from_native(interpreter.get_tensor(index[out.native]), out))
+            rows.append(_named(outs, (interpreter.get_tensor(index[o.native]) for o in outs)))
         yield words, rows
 
 
-def _openvino(
-    path: Path, tensors: Tensors, into: TensorBinding, out: TensorBinding
-) -> Iterator[Run]:
+def _openvino(path: Path, tensors: Tensors, into: TensorBinding, outs: Bindings) -> Iterator[Run]:
     import openvino as ov
 
     core = ov.Core()
@@ -109,6 +109,11 @@ def _openvino(
     model = core.read_model(path)
     for words, hint in {"throughput hint": "THROUGHPUT"}.items():
         compiled = core.compile_model(model, "CPU", settings | {"PERFORMANCE_HINT": hint})
-        port = compiled.output(out.native)
-        found = [compiled({into.native: to_native(t, into)})[port] for t in tensors]
-        yield words, [from_native(np.asarray(f), out) for f in found]
+        ports = [compiled.output(out.native) for out in outs]
+        found = [compiled({into.native: to_native(t, into)}) for t in tensors]
+        yield words, [_named(outs, (np.asarray(f[port]) for port in ports)) for f in found]
+
+
+def _named(outs: Bindings, values: Iterable[Any]) -> dict[str, NDArray[np.float32]]:
+    """What an engine gave, as the spec calls and shapes it."""
+    return {out.name: from_native(value, out) for out, value in zip(outs, values, strict=True)}
