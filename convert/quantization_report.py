@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..runtime.figures import Part
 from ..runtime.files import write_atomic
-from ..runtime.manifest import Artifact, FloatLayer, Format
+from ..runtime.manifest import Artifact, Format
 from ..runtime.records import dump_bytes
 from ..runtime.spec import ModelSpec
 from .films import FilmSet
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .steps import Steps
 
 SCHEMA = 1
+# Counted up when the same files give another report.
+REVISION = 2
 # Signal and noise are sums over films and positions; more films move them little.
 FILMS = 16
 FOLDER = "report"
@@ -93,7 +95,7 @@ def explained(
     """
     start = Recipe("tflite" if recipe.format == "tflite" else "onnx", "fp32")
     films = steps.films.calibration
-    key = steps.key("explain", recipe, artifact, films.sha256, SCHEMA, FILMS)
+    key = steps.key("explain", recipe, artifact, films.sha256, REVISION, FILMS)
 
     def work() -> QuantizationReport:
         return explain(steps.network.spec, artifact, (steps.export(start), int8), films)
@@ -118,7 +120,11 @@ def explain(
     seen = few_films(films, FILMS)
     layers = call(driver.layers, fp32, spec)
     noise = call(driver.noise, fp32, int8, spec, seen)
-    losses = layer_losses(layers, noise, artifact.float_layers, why_tail(spec))
+    in_float = call(driver.in_float, fp32, int8)
+    left = dict.fromkeys(in_float, f"{artifact.recipe} does not quantize it")
+    left |= dict.fromkeys((x.name for x in layers if x.tail), why_tail(spec))
+    left |= {x.name: x.why for x in artifact.float_layers}
+    losses = layer_losses(layers, noise, left)
     return QuantizationReport(
         schema=SCHEMA,
         model=spec.name,
@@ -141,22 +147,19 @@ def explain(
 def layer_losses(
     layers: tuple[Layer, ...],
     noise: Mapping[str, float],
-    left: tuple[FloatLayer, ...],
-    tail: str,
+    left: Mapping[str, str],
 ) -> tuple[LayerLoss, ...]:
     """Each layer with its share of the work and of the noise.
 
     Args:
         noise: SNR in dB by layer's name.
-        left: what the manifest says stayed in float.
-        tail: why the layers at the network's end did.
+        left: why a layer stayed in float, by its name.
     """
     total = sum(layer.multiply_adds for layer in layers) or 1
-    reasons = {x.name: x.why for x in left}
     power = {name: 10.0 ** (-db / 10) for name, db in noise.items()}
     found = []
     for layer in layers:
-        why = reasons.get(layer.name, tail if layer.tail else "")
+        why = left.get(layer.name, "")
         known = layer.name in power
         before = max((power.get(name, 0.0) for name in layer.inputs), default=0.0)
         found.append(

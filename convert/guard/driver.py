@@ -121,6 +121,14 @@ class Driver(Protocol):
         """
         ...
 
+    def in_float(self, fp32: Export, int8: Export) -> tuple[str, ...]:
+        """Layers that the INT8 file itself shows to be computed in float, as they run.
+
+        A dynamic recipe quantizes products with constants alone. What a file cannot tell is left
+        out: the layers that were asked to stay are known anyway.
+        """
+        ...
+
     def words(self, settings: Quantization) -> str:
         """What `Calibration.method` says: method, tool, types."""
         ...

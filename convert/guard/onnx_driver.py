@@ -16,7 +16,7 @@ from ..float_tail import why
 from ..onnx_files import FILE, parse, plain
 from ..recipes import Export
 from .driver import PROCESSORS, Layer, Processor, Quantization, Snr, few_films
-from .onnx_graph import layers_of, results_of, tail_nodes, with_names
+from .onnx_graph import layers_of, results_of, tail_nodes, untouched, with_names
 
 RECIPES = ("int8-static", "int8-static-u8", "int8-dynamic")
 # Minimum and maximum; all but 0.01 % of the values; the least Kullback-Leibler divergence.
@@ -93,6 +93,11 @@ def noise(fp32: Export, int8: Export, spec: ModelSpec, films: FilmSet) -> dict[s
         for layer, x, y in zip(sums, a, b, strict=True):
             sums[layer] = sums[layer].add(x, y)
     return {layer: total.db for layer, total in sums.items()}
+
+
+def in_float(fp32: Export, int8: Export) -> tuple[str, ...]:
+    """See `Driver.in_float`."""
+    return untouched(_named(fp32), parse(int8.files[0][1]))
 
 
 def words(settings: Quantization) -> str:

@@ -97,6 +97,17 @@ def results_of(model: Any) -> dict[str, str]:
     return found
 
 
+def untouched(model: Any, quantized: Any) -> tuple[str, ...]:
+    """Layers that stand in the quantized graph as they were, with no operand out of 8 bits.
+
+    The dynamic recipe puts other operations in their place and makes a Gemm a MatMul before.
+    """
+    scaled = {o for n in quantized.graph.node if n.op_type == "DequantizeLinear" for o in n.output}
+    there = {node.name: node for node in quantized.graph.node if not scaled & set(node.input)}
+    names = (node.name for node in model.graph.node if is_layer(node))
+    return tuple(name for name in names if name in there or f"{name}_MatMul" in there)
+
+
 def shapes_of(model: Any) -> dict[str, tuple[int, ...]]:
     """Of every tensor whose shape can be worked out."""
     import onnx

@@ -119,6 +119,11 @@ def noise(fp32: Export, int8: Export, spec: ModelSpec, films: FilmSet) -> Mappin
     return {named[layer]: total.db for layer, total in sums.items()}
 
 
+def in_float(_fp32: Export, _int8: Export) -> tuple[str, ...]:
+    """None: the one recipe is static, and NNCF may put a layer's scale far above it."""
+    return ()
+
+
 def words(settings: Quantization) -> str:
     """Method, tool, types."""
     _check(settings)

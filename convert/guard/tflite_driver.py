@@ -14,7 +14,7 @@ from ..float_tail import why
 from ..recipes import Export
 from . import tflite_ranges
 from .driver import PROCESSORS, Layer, Processor, Quantization, Snr
-from .tflite_graph import Operation, float_moves, layer_inputs, operations
+from .tflite_graph import Operation, float_moves, float_results, layer_inputs, operations
 
 if TYPE_CHECKING:
     from ..tflite_files import FloatRule
@@ -98,6 +98,13 @@ def noise(fp32: Export, int8: Export, spec: ModelSpec, films: FilmSet) -> Mappin
             sums[layer] = sums[layer].add(one[tensor], other[tensor])
             matched.add(layer)
     return {name: total.db for name, total in sums.items() if name in matched}
+
+
+def in_float(fp32: Export, int8: Export) -> tuple[str, ...]:
+    """See `Driver.in_float`; by the tensors of equal names in both files."""
+    kept = float_results(int8.files[0][1])
+    found = operations(fp32.files[0][1])
+    return tuple(o.name for o in found if _is_layer(o) and o.tensor in kept)
 
 
 def words(settings: Quantization) -> str:

@@ -17,7 +17,7 @@ MOVES = frozenset(
 )
 # Operations of one constant operand; where the weights stand among the operands.
 WEIGHTED = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "FULLY_CONNECTED": 1, "CONV_2D_TRANSPOSE": 1}
-_FLOAT32 = 0
+_FLOAT32, _INT8 = 0, 9
 _FLOAT_BYTES = 4
 
 
@@ -86,6 +86,19 @@ def operations(fp32: bytes) -> tuple[Operation, ...]:
             )
         )
     return tuple(found)
+
+
+def float_results(data: bytes) -> frozenset[str]:
+    """Names of the first outputs of the operations that have no operand of 8 bits."""
+    from ai_edge_quantizer.utils import tfl_flatbuffer_utils as flatbuffer
+
+    graph = flatbuffer.read_model(data).subgraphs[0]
+    tensors = graph.tensors
+    return frozenset(
+        flatbuffer.get_tensor_name(tensors[op.outputs[0]])
+        for op in graph.operators
+        if not any(tensors[t].type == _INT8 for t in op.inputs if t >= 0)
+    )
 
 
 def layer_inputs(all_: tuple[Operation, ...], place: int) -> tuple[str, ...]:

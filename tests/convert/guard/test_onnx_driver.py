@@ -86,6 +86,16 @@ def test_the_layer_that_breaks_it_is_the_noisiest_and_mends_it(
     assert len(mended.files[0][1]) > len(plain.files[0][1])
 
 
+def test_the_file_tells_what_is_computed_in_float(
+    dead_onnx: Export, layers: tuple[Layer, ...], plain: Export, calibration: FilmSet
+) -> None:
+    _, pooling, *_, tail = (layer.name for layer in layers)
+    settings = Quantization("int8-dynamic", "minmax")
+    dynamic = call(driver.quantize, dead_onnx, SPEC, calibration, settings)
+    assert call(driver.in_float, dead_onnx, dynamic) == (pooling, tail)
+    assert set(call(driver.in_float, dead_onnx, plain)) <= {tail}
+
+
 def test_the_same_arguments_give_the_same_bytes(
     dead_onnx: Export, plain: Export, calibration: FilmSet
 ) -> None:

@@ -68,13 +68,24 @@ def test_noise_finds_the_layer_and_float_mends_it(
     assert exact > 0.9
     assert accuracy(plain, judged) < 0.6
     noise = call(driver.noise, dead_tflite, plain, SPEC, calibration)
-    losses = layer_losses(layers, noise, (), "")
+    losses = layer_losses(layers, noise, {})
     worst = max(losses, key=lambda loss: loss.noise_added or 0.0)
     assert worst.name == layers[-2].name
     settings = Quantization("int8-static", "minmax", (worst.name,))
     mended = call(driver.quantize, dead_tflite, SPEC, calibration, settings)
     assert accuracy(mended, judged) == exact
     assert len(mended.files[0][1]) < len(dead_tflite.files[0][1])
+
+
+def test_the_file_tells_what_is_computed_in_float(
+    dead_tflite: Export, layers: tuple[Layer, ...], plain: Export, calibration: FilmSet
+) -> None:
+    tail = layers[-1].name
+    pooling = next(x.name for x in layers if x.operation == "AVERAGE_POOL_2D")
+    assert call(driver.in_float, dead_tflite, plain) == (tail,)
+    settings = Quantization("int8-dynamic", driver.METHODS[0])
+    dynamic = call(driver.quantize, dead_tflite, SPEC, calibration, settings)
+    assert call(driver.in_float, dead_tflite, dynamic) == (pooling, tail)
 
 
 def test_no_weight_is_minus_128_so_that_no_sum_of_two_products_saturates(plain: Export) -> None:
