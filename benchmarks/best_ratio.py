@@ -8,34 +8,19 @@ Target for mobilenet-1.0-224: at least 3x where the processor has VNNI or AMX, I
 
 import argparse
 import json
-import statistics
 import sys
 from pathlib import Path
 
+from _timing import medians
+
 from clinicedge.profiles.machine import this_machine
-from clinicedge.profiles.measure import Cell, cells, interleave, sample
+from clinicedge.profiles.measure import Rounds, cells
 from clinicedge.runtime import load
 from clinicedge.runtime.bundle import Bundle
 
 TARGET_SPEED = 3.0
 TARGET_SIZE = 0.28
 DEFAULT = Path("bundles/mobilenet-1.0-224")
-
-
-def silent(_done: int, _total: int, _what: str) -> None:
-    """No bar in a benchmark."""
-
-
-def medians(bundle: Bundle, threads: int, rounds: int, seconds: float) -> dict[Cell, float]:
-    """Milliseconds: the median of each cell's round medians."""
-    wanted, _ = cells(bundle, (threads,))
-    seen: dict[Cell, list[float]] = {cell: [] for cell in wanted}
-
-    def ask(cell: Cell, _round: int) -> None:
-        seen[cell].append(statistics.median(sample(bundle, cell, seconds, 1000).steady_ms))
-
-    interleave(wanted, rounds, ask, silent)
-    return {cell: statistics.median(values) for cell, values in seen.items()}
 
 
 def sizes(bundle: Bundle) -> list[dict[str, object]]:
@@ -60,7 +45,8 @@ def main() -> None:
     if not options.bundle.is_dir():
         sys.exit(f"not measured: no bundle at {options.bundle}; make it with `clinicedge convert`")
     bundle = load(options.bundle)
-    speeds = medians(bundle, options.threads, options.rounds, options.seconds)
+    plan = Rounds(options.rounds, options.seconds, 1000)
+    speeds = medians(bundle, cells(bundle, (options.threads,))[0], plan)
     best = {
         compute: min((ms, cell.artifact) for cell, ms in speeds.items() if cell.compute == compute)
         for compute in ("f32", "int8")

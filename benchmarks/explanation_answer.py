@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
-from server import BOUNDARY, PAUSE_S, form, serving
+from server import BOUNDARY, PAUSE_S, ServerError, form, installed, serving
 
 from clinicedge.runtime import phantom
 
@@ -28,7 +28,6 @@ TARGET_MS = 60.0
 AT_ONCE, LATER = ("eigen-cam", "grad-cam"), "eigen-grad-cam"
 # The server remembers fewer films than this.
 APART = 8
-ENGINES = ("onnxruntime", "litert", "openvino")
 SIDE = 512
 
 
@@ -109,7 +108,10 @@ def main() -> None:
     options = parser.parse_args()
     if not options.bundle.is_dir():
         raise SystemExit(f"not measured: no bundle at {options.bundle}; make it with `convert`")
-    rows = [measure(options.bundle, engine, options.films) for engine in ENGINES]
+    try:
+        rows = [measure(options.bundle, engine, options.films) for engine in installed()]
+    except ServerError as err:
+        raise SystemExit(str(err)) from err
     if options.json:
         print(json.dumps({"bundle": str(options.bundle), "target_ms": TARGET_MS, "rows": rows}))
         return

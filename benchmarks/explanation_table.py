@@ -89,7 +89,8 @@ def _row(network: str, on: ArtifactQuality, method: MethodQuality, region: str) 
 
 
 def _likeness(others: list[ArtifactQuality], method: str) -> Iterator[tuple[str, Figure]]:
-    for entry in others:
+    """Of INT8, by format; FP16's maps are FP32's."""
+    for entry in (e for e in others if "/int8" in e.ran.artifact):
         for found in entry.methods:
             if found.method == method and found.float_rank is not None:
                 yield NAMES[entry.ran.artifact.partition("/")[0]], found.float_rank

@@ -15,9 +15,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from clinicedge.convert.guard.speed import GuardSpeed, Plain, place
+from _timing import medians
+
+from clinicedge.convert.guard.speed import GuardSpeed, Plain, known_speed, place
 from clinicedge.profiles.machine import this_machine
-from clinicedge.profiles.measure import Cell, cells, interleave, sample
+from clinicedge.profiles.measure import Rounds, cells
 from clinicedge.runtime import load
 from clinicedge.runtime.bundle import Bundle
 from clinicedge.runtime.figures import Accuracy, BoxAccuracy, Flips, MaskAccuracy
@@ -63,10 +65,6 @@ class Row:
     kept: float | None = None
 
 
-def silent(_done: int, _total: int, _what: str) -> None:
-    """No bar in a benchmark."""
-
-
 def rows_of(bundle: Bundle, threads: int) -> Iterator[Row]:
     """The guarded artifacts of one model's bundle."""
     manifest = bundle.manifest
@@ -101,7 +99,7 @@ def rows_of(bundle: Bundle, threads: int) -> Iterator[Row]:
             fp32_ms=before,
             int8_ms=after,
             speed_up=before / after if before and after else None,
-            kept=1.0 if other is None else other.entries[-1].kept if other.entries else None,
+            kept=1.0 if other is None else kept_here(bundle, artifact),
         )
 
 
@@ -111,6 +109,12 @@ def plain_of(bundle: Bundle, artifact: Artifact) -> GuardSpeed | None:
     if not path.is_file():
         return None
     return from_json(GuardSpeed, json.loads(path.read_bytes()), path.name)
+
+
+def kept_here(bundle: Bundle, artifact: Artifact) -> float | None:
+    """Share of plain INT8's speed-up that is left on this machine; None: not measured here."""
+    here = known_speed(bundle.folder, artifact)
+    return None if here is None else here.kept
 
 
 def figure_of(
@@ -147,13 +151,7 @@ def median_ms(bundle: Bundle, threads: int) -> dict[str, float]:
         if cell.compute == ("int8" if "/int8" in cell.artifact else "f32")
         and not cell.artifact.endswith("/fp16")
     ]
-    seen: dict[Cell, list[float]] = {cell: [] for cell in wanted}
-
-    def ask(cell: Cell, _round: int) -> None:
-        seen[cell].append(statistics.median(sample(bundle, cell, 0.5, 200).steady_ms))
-
-    interleave(wanted, 5, ask, silent)
-    return {cell.artifact: statistics.median(values) for cell, values in seen.items()}
+    return {cell.artifact: ms for cell, ms in medians(bundle, wanted, Rounds(5, 0.5, 200)).items()}
 
 
 def is_model(manifest: Manifest) -> bool:

@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,8 +38,14 @@ RATIO = 1.5
 RSS_MB = {"onnxruntime": 150, "litert": 150, "openvino": 220}
 JPEG_BYTES = 200_000
 PAUSE_S = 0.02
+# From the command to the first healthy answer, at most.
+DEADLINE_S = 120.0
 BOUNDARY = b"clinicedge-benchmark"
 COMMAND = (sys.executable, "-c", "from clinicedge.cli import main; main()", "serve")
+
+
+class ServerError(RuntimeError):
+    """The server did not start, or did not answer as it should."""
 
 
 @dataclass(frozen=True)
@@ -83,24 +90,49 @@ def serving(bundle: Path, engine: str, data: Path) -> Iterator[tuple[int, int, f
     words += ["--precision", "int8", "--threads", str(THREADS)]
     begun = time.perf_counter()
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
+    late = threading.Timer(DEADLINE_S, process.kill)
+    late.start()
     try:
-        port = 0
-        for line in process.stdout:
-            if line.startswith("open "):
-                port = int(line.split("open ")[1].split("/")[2].rpartition(":")[2])
-            if CAUTION in line:
-                break
-        yield process.pid, port, healthy(port, begun)
+        port = announced(process)
+        seconds = healthy(process, port, begun)
+        late.cancel()
+        yield process.pid, port, seconds
     finally:
+        late.cancel()
         process.terminate()
-        process.wait()
-        process.stdout.close()
+        process.communicate()
 
 
-def healthy(port: int, begun: float) -> float:
-    """Seconds from `begun` to the first 200 of /healthz."""
-    while True:
+def announced(process: subprocess.Popen[str]) -> int:
+    """The port that a starting server prints.
+
+    Raises:
+        ServerError: it ended before.
+    """
+    port = 0
+    for line in process.stdout or ():
+        if line.startswith("open "):
+            port = int(line.split("open ")[1].split("/")[2].rpartition(":")[2])
+        if CAUTION in line and port:
+            return port
+    raise ended(process)
+
+
+def ended(process: subprocess.Popen[str]) -> ServerError:
+    """What to say of a server that is not there."""
+    return ServerError(
+        f"the server ended with exit code {process.wait()} before it was healthy; expected that "
+        f"within {DEADLINE_S:.0f} s. Its own words stand above; `clinicedge serve` says more."
+    )
+
+
+def healthy(process: subprocess.Popen[str], port: int, begun: float) -> float:
+    """Seconds from `begun` to the first 200 of /healthz.
+
+    Raises:
+        ServerError: the server ended before.
+    """
+    while process.poll() is None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         try:
             connection.request("GET", "/healthz")
@@ -110,6 +142,7 @@ def healthy(port: int, begun: float) -> float:
             time.sleep(0.005)
         finally:
             connection.close()
+    raise ended(process)
 
 
 def resident_mb(process_id: int) -> float:
@@ -126,15 +159,25 @@ def alone(predictor: Predictor, film: bytes) -> float:
 
 
 def answered(connection: http.client.HTTPConnection, body: bytes) -> float:
-    """Milliseconds from sending a film to having its whole answer."""
+    """Milliseconds from sending a film to having its whole answer.
+
+    Raises:
+        ServerError: the answer is no case.
+    """
     kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY.decode()}"}
     begun = time.perf_counter()
     connection.request("POST", "/api/v1/cases", body, kind)
     answer = connection.getresponse()
     told = answer.read()
     took = (time.perf_counter() - begun) * 1000
-    assert answer.status == 201, told
+    if answer.status != 201:
+        raise ServerError(f"the server answered a film with {answer.status}: {told[:300]!r}")
     return took
+
+
+def installed() -> list[str]:
+    """The engines that are here, of those with a target."""
+    return [n for n, e in engines().items() if e.version() is not None and n in RSS_MB]
 
 
 def measure(bundle: Path, engine: str, starts: int, films: int) -> Row:
@@ -191,9 +234,11 @@ def main() -> None:
     parser.add_argument("--films", type=int, default=100)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    names = [n for n, e in engines().items() if e.version() is not None and n in RSS_MB]
     load_before = os.getloadavg()[0]
-    rows = [measure(options.bundle, name, options.starts, options.films) for name in names]
+    try:
+        rows = [measure(options.bundle, n, options.starts, options.films) for n in installed()]
+    except ServerError as err:
+        sys.exit(str(err))
     if options.json:
         told = [asdict(row) for row in rows]
         print(json.dumps({"bundle": str(options.bundle), "load": load_before, "rows": told}))

@@ -11,23 +11,19 @@ measured. --json prints the numbers alone.
 import argparse
 import json
 import os
-import statistics
 import tempfile
 from typing import Any
 
 from _picking import add_bundle, pick_models
+from _timing import medians, silent
 
 from clinicedge.profiles.devices import detect
-from clinicedge.profiles.measure import Cell, Rounds, cells, interleave, sample
+from clinicedge.profiles.measure import Cell, Rounds, cells
 from clinicedge.profiles.tuning import MIN_AGREEMENT, thread_counts, tune
 from clinicedge.runtime.bundle import Bundle
 from clinicedge.runtime.choices import usable_cores
 
 TARGET = 1.05
-
-
-def silent(_done: int, _total: int, _what: str) -> None:
-    """No bar in a benchmark."""
 
 
 def auto(bundle: Bundle) -> Cell:
@@ -36,18 +32,6 @@ def auto(bundle: Bundle) -> Cell:
     session = report.session
     compute = bundle.artifact(report.artifact).computes[0]
     return Cell(report.artifact, session.engine, compute, session.threads)
-
-
-def medians(bundle: Bundle, wanted: tuple[Cell, ...], plan: Rounds) -> dict[Cell, float]:
-    """Milliseconds: the median of each cell's round medians."""
-    seen: dict[Cell, list[float]] = {cell: [] for cell in wanted}
-
-    def ask(cell: Cell, _round: int) -> None:
-        taken = sample(bundle, cell, plan.seconds, plan.runs)
-        seen[cell].append(statistics.median(taken.steady_ms))
-
-    interleave(wanted, plan.rounds, ask, silent)
-    return {cell: statistics.median(values) for cell, values in seen.items()}
 
 
 def quality(bundle: Bundle, plan: Rounds) -> dict[str, Any]:
