@@ -22,7 +22,7 @@ input.filter, input.region ("lungs" for crops); use.modalities, use.age_years, u
 points (of sensitivity, of specificity and of the recall of boxes), films (as many always may), auc,
 dice, ap50. With a network of the zoo everything may be. A detector is of the zoo: `labels` are its
 classes in order, [input] width and height any multiples of 32, [detection] may set nms_iou,
-max_candidates and max_boxes.
+max_candidates and max_boxes. So is a promptable segmenter: one label, the network's own side.
 """
 
 import math
@@ -51,7 +51,9 @@ from ..runtime.spec import (
     WeightsSource,
 )
 
-TASKS = ("classification", "findings", "segmentation", "detection")
+# Tasks that only networks of the zoo answer.
+OF_ZOO = {"detection": "a detector", "promptable-segmentation": "a promptable segmenter"}
+TASKS = ("classification", "findings", "segmentation", *OF_ZOO)
 MAX_SIDE = 2048
 # A detector's coarsest place, in pixels of its input.
 _COARSEST = 32
@@ -138,15 +140,7 @@ def read_spec(path: Path, base: ModelSpec | None) -> ModelSpec:
         raise table.wrong("name", name, "small letters, digits, dots and hyphens")
     task = table.choice("task", TASKS, base.task if base else _ABSENT)
     film = _input(table.table("input", base is None), base.input if base else None)
-    detector = base if base is not None and base.task == task == "detection" else None
-    outputs: tuple[OutputSpec, ...]
-    if detector is not None:
-        outputs = _boxes(table, film, detector)
-    elif task == "detection":
-        raise table.wrong("task", task, "a detector of the zoo, named with --model")
-    else:
-        features = tuple(o for o in base.outputs if o.meaning == "features") if base else ()
-        outputs = (_output(table, task, film, base), *features)
+    outputs = _outputs(table, task, film, base)
     licence = table.take("licence", "text", base.licence if base else _NOT_STATED)
     spec = ModelSpec(
         name=name,
@@ -160,7 +154,7 @@ def read_spec(path: Path, base: ModelSpec | None) -> ModelSpec:
         weights=WeightsSource("", licence, _NOT_STATED),
         mask=_mask(table.table("mask", False), task, base),
         budget=_budget(table.table("budget", False), base),
-        detection=_rules(table.table("detection", False), detector),
+        detection=_rules(table.table("detection", False), task, base),
     )
     table.end()
     return spec
@@ -209,6 +203,22 @@ def _scaling(table: _Table, channels: int, base: Scaling | None) -> Scaling:
     return Scaling(pairs["mean"], pairs["std"])
 
 
+def _outputs(
+    table: _Table, task: str, film: InputSpec, base: ModelSpec | None
+) -> tuple[OutputSpec, ...]:
+    """What the network gives; of a detector and a promptable segmenter the zoo knows it."""
+    if base is not None and base.task in OF_ZOO and task != base.task:
+        raise table.wrong("task", task, f"'{base.task}', which is what {base.name} does")
+    if film.region == "lungs" and task not in ("classification", "findings"):
+        raise table.wrong("task", task, "classification or findings where region is 'lungs'")
+    if task in OF_ZOO:
+        if base is None or base.task != task:
+            raise table.wrong("task", task, f"{OF_ZOO[task]} of the zoo, named with --model")
+        return (_boxes if task == "detection" else _prompted)(table, film, base)
+    features = tuple(o for o in base.outputs if o.meaning == "features") if base else ()
+    return (_output(table, task, film, base), *features)
+
+
 def _output(table: _Table, task: str, film: InputSpec, base: ModelSpec | None) -> OutputSpec:
     default = base.outputs[0].labels if base else _ABSENT
     labels = table.items("labels", "text", default)
@@ -227,8 +237,6 @@ def _output(table: _Table, task: str, film: InputSpec, base: ModelSpec | None) -
     if positive not in labels:
         raise table.wrong("positive", positive, f"one of {', '.join(labels)}")
     if task == "segmentation":
-        if film.region == "lungs":
-            raise table.wrong("task", task, "classification or findings where region is 'lungs'")
         shape = (1, film.height, film.width)
         return OutputSpec("mask", "mask", shape, "sigmoid", labels, positive)
     binary = task == "classification"
@@ -260,9 +268,22 @@ def _boxes(table: _Table, film: InputSpec, base: ModelSpec) -> tuple[OutputSpec,
     )
 
 
-def _rules(table: _Table, detector: ModelSpec | None) -> DetectionRules | None:
+def _prompted(table: _Table, film: InputSpec, base: ModelSpec) -> tuple[OutputSpec, ...]:
+    """A promptable segmenter's mask and its expected quality: the maps are of the side that the
+    network was built for."""
+    labels = table.items("labels", "text", base.outputs[0].labels)
+    if len(labels) != 1 or not labels[0]:
+        raise table.wrong("labels", list(labels), "one name, of whatever lies in a box")
+    if film.shape != base.input.shape:
+        given, wanted = (" x ".join(map(str, shape)) for shape in (film.shape, base.input.shape))
+        raise table.wrong("input", given, f"{wanted} (channels, height, width) of {base.name}")
+    mask = replace(base.output("mask"), labels=labels, positive_label=labels[0])
+    return (mask, base.output("quality"))
+
+
+def _rules(table: _Table, task: str, base: ModelSpec | None) -> DetectionRules | None:
     """What a detector's boxes are chosen by."""
-    usual = detector.detection if detector is not None else None
+    usual = base.detection if base is not None and task == "detection" else None
     if usual is None:
         table.end()
         return None
@@ -310,7 +331,7 @@ def _mask(table: _Table, task: str, base: ModelSpec | None) -> MaskRules | None:
         raise table.wrong(
             "mask", rules, "min_area_share in 0..1, smooth in 0..0.1 and max_regions from 0"
         )
-    return rules if task == "segmentation" else None
+    return rules if task.endswith("segmentation") else None
 
 
 def _budget(table: _Table, base: ModelSpec | None) -> Budget:

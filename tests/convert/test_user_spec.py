@@ -57,6 +57,31 @@ def test_a_network_of_the_zoo_says_the_rest(tmp_path: Path) -> None:
     assert found.explanation == base.explanation
 
 
+def test_a_promptable_segmenter_keeps_what_the_zoo_knows(tmp_path: Path) -> None:
+    base = zoo.spec("medsam2-512")
+    text = 'name = "mine"\nlabels = ["CYST"]\nlicence = "CC BY-SA 4.0"\n'
+    found = read_spec(_write(tmp_path, text), base)
+    mask, quality = found.outputs
+    assert (mask.shape, mask.labels, mask.positive_label) == ((1, 128, 128), ("CYST",), "CYST")
+    assert quality == base.outputs[1]
+    assert (found.task, found.licence) == (base.task, "CC BY-SA 4.0")
+    assert found.mask == base.mask
+    assert found.detection is None
+    ruled = f"{text}[mask]\nmax_regions = 1\n"
+    assert read_spec(_write(tmp_path, ruled), base).mask == MaskRules(0.0, 1, 0.0)
+    for wrong, words in (
+        ('labels = ["A", "B"]\n', "one name"),
+        (f"{text}[input]\nwidth = 256\nheight = 256\n", "3 x 512 x 512"),
+        (f'{text}[input]\nregion = "lungs"\n', "where region is 'lungs'"),
+        ('task = "segmentation"\n', "which is what medsam2-512 does"),
+    ):
+        with pytest.raises(ModelError, match=words):
+            read_spec(_write(tmp_path, wrong), base)
+    text = 'task = "promptable-segmentation"\n'
+    with pytest.raises(ModelError, match="a promptable segmenter of the zoo, named with --model"):
+        read_spec(_write(tmp_path, text), zoo.spec("lungs-128"))
+
+
 WRONG = {
     "no `labels`": ('labels = ["NORMAL", "PNEUMONIA"]', ""),
     "unknown 'colour'": ("[input]", 'colour = "red"\n[input]'),
