@@ -15,7 +15,9 @@ from ..runtime.manifest import (
     Expected,
     FileEntry,
 )
-from ..runtime.recorded_values import recorded_outputs
+from ..runtime.recorded_values import label_scores, recorded_outputs
+from ..runtime.score_rules import divisors
+from ..runtime.spec import OutputSpec
 from . import acceptance, notes
 from .explaining import Written, explanation_method
 from .guard import speed
@@ -140,6 +142,7 @@ class _Work:
             notes=(
                 *notes.of_films(self._steps.films),
                 *(notes.of_training(self._source) if self._steps.films.labelled else ()),
+                *notes.of_labels(self._spec, manifest),
                 *(notes.of_temperatures(manifest) if self._options.temperature else ()),
                 *notes.of_acceptance(self._spec, manifest),
                 *unopened,
@@ -271,21 +274,15 @@ class _Work:
             asked = acceptance.Questions(png, part.level, outputs)
             answers = self._steps.answers(part.recipe, part.runnable, asked)
             for output, answer in zip(outputs, answers, strict=True):
-                given.append((part, output.name, answer))
+                given.append((part, output, answer))
         films = tuple(
             AcceptanceFilm(
                 file=FileEntry(f"acceptance/{name}", sha256_bytes(data), len(data)),
                 tensor_sha256=acceptance.tensor_sha256(data, self._spec),
                 boxes=acceptance.boxes_of(data, self._spec),
                 expected=tuple(
-                    Expected(
-                        artifact=part.artifact.id,
-                        compute=part.runnable.compute,
-                        output=output_name,
-                        values=answer.values[i],
-                        tolerance=answer.tolerance,
-                    )
-                    for part, output_name, answer in given
+                    _expected(part, output, answer.values[i], answer.tolerance)
+                    for part, output, answer in given
                 ),
             )
             for i, (name, data) in enumerate(drawn.files)
@@ -293,3 +290,19 @@ class _Work:
         tried = tuple(dict.fromkeys(words for _, _, answer in given for words in answer.tried))
         unopened = (n for p, _, a in given for n in notes.of_unopened(p.artifact.id, a.unopened))
         return Acceptance(films, tried), png, tuple(dict.fromkeys(unopened))
+
+
+def _expected(
+    part: _Part, output: OutputSpec, values: tuple[float, ...], tolerance: float
+) -> Expected:
+    """One film's record: the values, and what the device must take them for."""
+    scaled = divisors({t.label: t.value for t in part.comparison.temperatures}, output)
+    return Expected(
+        artifact=part.artifact.id,
+        compute=part.runnable.compute,
+        output=output.name,
+        values=values,
+        tolerance=tolerance,
+        labels=output.labels,
+        scores=label_scores(output, values, scaled),
+    )

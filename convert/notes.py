@@ -14,6 +14,8 @@ from .source import Source, draws, scores_output
 # Reached by the acceptance films' scores, or a note says so.
 WANTED = (0.1, 0.9)
 NEAR_FILMS = 2
+# The AUC of scores that know nothing of the label.
+CHANCE = 0.5
 # Layers that a note names.
 _NAMED = 6
 
@@ -48,6 +50,23 @@ def of_training(source: Source) -> tuple[str, ...]:
         "films of select and guard, thresholds and accuracy are flattered, and nothing can refuse "
         "them later.",
     )
+
+
+def of_labels(spec: ModelSpec, manifest: Manifest) -> tuple[str, ...]:
+    """Labels that the network tells apart the wrong way round."""
+    # FP32 where it was made: a bad INT8 says nothing of the labels.
+    artifact = min(manifest.artifacts, key=lambda a: a.precision != "fp32")
+    notes = []
+    for found in artifact.accuracy:
+        if found.auc.value < CHANCE:
+            label = f" of {found.label}" if found.label else ""
+            notes.append(
+                f"labels may be swapped: the AUC{label} of {artifact.id} is {found.auc.value:.3f} "
+                f"({found.auc.low:.3f}-{found.auc.high:.3f}) on {found.part} of {found.data}, "
+                f"below chance. Are the network's scores in the order "
+                f"{', '.join(scores_output(spec).labels)}?"
+            )
+    return tuple(notes)
 
 
 def of_temperatures(manifest: Manifest) -> tuple[str, ...]:

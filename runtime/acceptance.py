@@ -1,8 +1,9 @@
 """Does this machine reproduce the answers recorded in the bundle?
 
 Each acceptance film is a phantom. Its preprocessed tensor must be the recorded one to the bit;
-the raw values must lie within the recorded tolerance, and the decision must be the recorded one
-wherever the recorded score is farther from the threshold than that tolerance allows.
+the raw values must lie within the recorded tolerance, the labels and the score of each must be the
+recorded ones, and the decision too wherever the recorded score is farther from the threshold than
+that tolerance allows.
 
 Of a mask the values are block means of its logits and the share that is drawn (see
 `recorded_values.py`). A network for lung crops has crops as its films. A pipeline has none of its

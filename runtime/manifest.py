@@ -183,13 +183,19 @@ class Temperature:
 @dataclass(frozen=True)
 class Expected:
     """What an artifact gave for an acceptance film (see `recorded_values.py`), and the band around
-    it."""
+    it.
+
+    `labels` and `scores`: what the values were taken for, the output's labels in order and the
+    score of each, 0..1. Both () of boxes, and in bundles made before these were recorded.
+    """
 
     artifact: str
     compute: Compute
     output: str
     values: tuple[float, ...]
     tolerance: float
+    labels: tuple[str, ...] = ()
+    scores: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

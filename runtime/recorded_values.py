@@ -3,8 +3,9 @@
 Scores: the K raw logits. A mask has too many: the means of its logits over 8 x 8 blocks, and the
 share of its pixels that is drawn, for each box in turn where it was asked with boxes. A detector
 likewise: means over 64 blocks of its boxes' coordinates and logits, each label's largest logit, and
-the share of boxes that reach the threshold. Conversion records with the functions that the device
-compares with.
+the share of boxes that reach the threshold. Beside them stand the labels and the score of each: the
+same values under other labels are another answer. Conversion records with the functions that the
+device compares with.
 """
 
 import math
@@ -25,6 +26,7 @@ LINE_BLOCKS = BLOCKS * BLOCKS
 Level = float | Mapping[str, float]
 # Drawn on one side and not on the other without a word: half a percent of the film.
 AREA_FLOOR = 0.005
+_SCORE_DIGITS = 6
 
 
 def recorded_outputs(task: Task, outputs: Sequence[OutputSpec]) -> tuple[OutputSpec, ...]:
@@ -112,6 +114,56 @@ def largest_difference(
     end = len(recorded) - _shares(output, len(recorded))
     before, now = (np.asarray(v[:end], np.float32) for v in (recorded, found))
     return float(np.max(np.abs(now - before)))
+
+
+def label_scores(
+    output: OutputSpec, values: Sequence[float], temperatures: Temperatures = ()
+) -> tuple[float, ...]:
+    """The score of each label that a record amounts to, rounded to 6 digits; () of boxes.
+
+    Of a mask the probability at the mean of its logits, over all boxes that it was asked with; of
+    a detector that of each label's best box.
+    """
+    count = len(output.labels)
+    if output.meaning == "mask":
+        means = np.asarray(values[: -_shares(output, len(values))], np.float64)
+        logits = means.reshape(-1, count, means.size // _shares(output, len(values)))
+        values = logits.mean(axis=(0, 2)).tolist()
+    elif len(output.shape) == 2:
+        values = values[-2 * count : -count] if count else ()
+    found = probabilities(list(values), output, temperatures) if values else []
+    return tuple(round(score, _SCORE_DIGITS) for score in found)
+
+
+def other_labels(
+    output: OutputSpec,
+    expected: Expected,
+    found: Sequence[float],
+    temperatures: Temperatures = (),
+) -> str:
+    """How the labels differ that an answer within the tolerance has from the recorded ones.
+
+    Args:
+        found: the record of the answer.
+
+    Returns:
+        "" where they do not, or where none were recorded.
+    """
+    if not expected.labels:
+        return ""
+    if expected.labels != output.labels:
+        return (
+            f"the labels are {', '.join(output.labels)}, recorded were {', '.join(expected.labels)}"
+        )
+    # No logit moved by more than the tolerance; a sigmoid is nowhere steeper than 1/4.
+    steepest = {"softmax": 0.5, "sigmoid": 0.25}.get(output.activation, 1.0)
+    band = expected.tolerance * steepest / min((1.0, *temperatures)) + 10.0**-_SCORE_DIGITS
+    here = label_scores(output, found, temperatures)
+    for label, score, recorded in zip(output.labels, here, expected.scores, strict=True):
+        # `not <=` also refuses NaN.
+        if not abs(score - recorded) <= band:
+            return f"the score of {label} is {score:.3f}, recorded was {recorded:.3f}"
+    return ""
 
 
 def same_decision(

@@ -23,7 +23,7 @@ from .figures import Compute
 from .graphs import TwoGraphs, open_artifact
 from .images import prepare, read_film
 from .manifest import AcceptanceFilm, Expected
-from .recorded_values import acceptance_values, largest_difference, same_decision
+from .recorded_values import acceptance_values, largest_difference, other_labels, same_decision
 from .records import from_json, to_json
 from .score_rules import temperatures_of
 from .session import Session, SessionOptions
@@ -132,6 +132,8 @@ def _film(bundle: Bundle, film: AcceptanceFilm, expected: Expected, session: Ses
     if not difference <= expected.tolerance:
         what = "boxes" if output.meaning == "boxes" else "scores"
         problem = f"{what} differ by {difference:.3g}, tolerance {expected.tolerance:.3g}"
+    elif problem := other_labels(output, expected, found, scaled):
+        pass
     elif not same_decision(output, expected, raw, thresholds, scaled):
         problem = "the decision differs"
     finite = difference if math.isfinite(difference) else None
