@@ -13,7 +13,7 @@ import typer
 # network wants their cores: Eigen-CAM of ResNet50 doubled the time of the run after it.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from ..runtime.errors import ClinicEdgeError
+from ..runtime.errors import CheckpointError, ClinicEdgeError
 
 # verb -> one line of help; the module of the same name holds `run`, or `app` with verbs of its own.
 VERBS = {
@@ -40,13 +40,27 @@ EXIT_REFUSED = 2
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command; refusals go to stderr in one sentence and exit with 2."""
+    """Run the command; refusals go to stderr in one sentence and exit with 2.
+
+    Where a refusal has lists that the sentence cuts short, --json prints them whole on stdout.
+    """
     words = sys.argv[1:] if args is None else args
     try:
         _app(words)(args=words, prog_name="clinicedge")
     except ClinicEdgeError as err:
         print(f"error: {err}", file=sys.stderr)
+        _tell_details(err, "--json" in words)
         sys.exit(EXIT_REFUSED)
+
+
+def _tell_details(err: ClinicEdgeError, as_json: bool) -> None:
+    details = err.details if isinstance(err, CheckpointError) else {}
+    if details and as_json:
+        from .printing import print_json
+
+        print_json({"error": str(err), **details})
+    elif details:
+        print("hint: --json prints every name", file=sys.stderr)
 
 
 def inner_verbs(verb: str) -> tuple[str, ...]:

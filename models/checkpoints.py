@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 HEADS = ("fc", "classifier", "head", "last_linear")
 # Counters, and what losses and profilers leave behind in a state_dict.
 _LEFT = re.compile(
-    r"(^|\.)(num_batches_tracked|total_ops|total_params)$|^(criterion|loss|loss_fn)\."
+    r"(^|\.)(num_batches_tracked|n_averaged|total_ops|total_params)$|^(criterion|loss|loss_fn)\."
 )
 _IN_HEAD = re.compile(rf"^({'|'.join(HEADS)})\.((?:\w+\.)*)(weight|bias|running_mean|running_var)$")
 
@@ -59,8 +59,9 @@ def load_checkpoint(name: str, path: Path, labels: Sequence[str] | None = None) 
     head = _head_of(module)
     expected = fit.shapes(fit.values(module))
     notes = [*file.notes, *own.notes]
-    file = TensorFile(own.tensors)
-    tensors = _renamed(file, expected, head, path)
+    named, prefix = fit.unwrapped(own.tensors, expected, path)
+    notes += [f"the network was found behind '{prefix}'"] if prefix else []
+    tensors = _renamed(TensorFile(named), expected, head, path)
     if path.suffix == ".onnx" and not expected.keys() - tensors.keys():
         # Constants of the graph, not the network's.
         tensors = {key: value for key, value in tensors.items() if "." in key}
@@ -72,8 +73,9 @@ def load_checkpoint(name: str, path: Path, labels: Sequence[str] | None = None) 
         # A detector: its heads get as many classes as the checkpoint's.
         classes = module.resize_for(tensors)  # type: ignore[operator]
     expected = fit.shapes(fit.values(module))
-    if fit.differences(expected, fit.shapes(tensors)):
-        raise CheckpointError(_mismatch(name, path, expected, tensors))
+    wrong = fit.differences(expected, fit.shapes(tensors))
+    if wrong:
+        raise CheckpointError(_mismatch(name, path, expected, tensors), vars(wrong))
     if classes is not None:
         _check_labels(name, path, classes, spec.outputs[0].labels if labels is None else labels)
     fit.put_into(module, tensors, path)

@@ -1,7 +1,7 @@
 """Tensors into a network, strictly: every name and shape, or a message that says what differs."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Shapes = Mapping[str, tuple[int, ...]]
-# What wrappers (DataParallel, compile, Lightning, a class around the network) put in front.
+# What wrappers (DataParallel, compile, Lightning, a class around the network) put in front; any
+# other is found by what fits behind it (`unwrapped`).
 PREFIXES = (
     "module.",
     "_orig_mod.",
@@ -34,6 +35,7 @@ _OLD_DENSE = re.compile(r"(\.denselayer\d+\.(?:norm|conv))\.([12])\.")
 # Where YOLO-NAS' checkpoints keep room for fused blocks; the values there mean nothing.
 UNUSED = re.compile(r"(^|\.)rbr_reparam\.(weight|bias)$")
 _SHOWN = 8
+_SHAPES_SHOWN = 2
 _ALIKE = 0.9
 
 
@@ -80,28 +82,51 @@ def put_into(module: "nn.Module", tensors: "Mapping[str, Tensor]", path: Path) -
     own = values(module)
     wrong = differences(shapes(own), shapes(tensors))
     if wrong:
-        raise CheckpointError(f"{path} does not fit the network: {wrong}. {hint(tensors)}")
+        words = f"{path} does not fit the network: {wrong}. {hint(tensors)}"
+        raise CheckpointError(words, vars(wrong))
     with torch.no_grad():
         for key, value in own.items():
             value.copy_(tensors[key].to(torch.float32))
     module.eval()
 
 
-def differences(expected: Shapes, found: Shapes) -> str:
-    """What is missing, unexpected, and one wrong shape; "" where all fits."""
-    parts = []
-    for title, names in (
-        ("missing", sorted(expected.keys() - found.keys())),
-        ("unexpected", sorted(found.keys() - expected.keys())),
-    ):
-        if names:
-            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            parts.append(f"{title} {', '.join(names[:_SHOWN])}{more}")
-    for key in sorted(expected.keys() & found.keys()):
-        if expected[key] != found[key]:
-            parts.append(f"{key} has shape {found[key]}, expected {expected[key]}")
-            break
-    return "; ".join(parts)
+@dataclass(frozen=True)
+class Differences:
+    """What keeps tensors from fitting, all of it; false where nothing does.
+
+    `misshapen`: names with the shape found and the one expected, in words. As text each list is
+    cut after some names.
+    """
+
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    misshapen: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return any(vars(self).values())
+
+    def __str__(self) -> str:
+        parts = []
+        for title, found in vars(self).items():
+            shown = _SHAPES_SHOWN if title == "misshapen" else _SHOWN
+            if found:
+                more = f" and {len(found) - shown} more" if len(found) > shown else ""
+                parts.append(f"{title} {', '.join(found[:shown])}{more}")
+        return "; ".join(parts)
+
+
+def differences(expected: Shapes, found: Shapes) -> Differences:
+    """What is missing, unexpected or of another shape, sorted by name."""
+    both = sorted(expected.keys() & found.keys())
+    return Differences(
+        missing=tuple(sorted(expected.keys() - found.keys())),
+        unexpected=tuple(sorted(found.keys() - expected.keys())),
+        misshapen=tuple(
+            f"{key} has shape {found[key]}, expected {expected[key]}"
+            for key in both
+            if expected[key] != found[key]
+        ),
+    )
 
 
 def names(key: str) -> Iterator[str]:
@@ -115,6 +140,46 @@ def names(key: str) -> Iterator[str]:
         key = key[len(prefix) :]
 
 
+def unwrapped(
+    tensors: "Mapping[str, Tensor]", expected: Collection[str], path: Path
+) -> "tuple[dict[str, Tensor], str]":
+    """Without the prefix behind which most names are the network's, whatever it is, and the prefix.
+
+    A class around the network names it as it likes: cnn., feature_extractor., net.student. and so
+    on. "" where names fit as they are, or behind none.
+
+    Raises:
+        CheckpointError: several prefixes have most names behind them.
+    """
+    direct = {name for key in tensors for name in names(key) if name in expected}
+    behind: dict[str, set[str]] = {}
+    for key in tensors:
+        prefix, name = _behind(key, expected)
+        if prefix and name not in direct and not any(n in expected for n in names(key)):
+            behind.setdefault(prefix, set()).add(name)
+    most = len(set(expected) - direct) / 2
+    whole = sorted(p for p, found in behind.items() if len(found) > most)
+    if not whole:
+        return dict(tensors), ""
+    if whole[1:]:
+        raise CheckpointError(
+            f"{path} holds {len(whole)} networks, behind {', '.join(map(repr, whole))}; expected "
+            "one. Save the one that is meant alone."
+        )
+    return {key.removeprefix(whole[0]): value for key, value in tensors.items()}, whole[0]
+
+
+def _behind(key: str, expected: Collection[str]) -> tuple[str, str]:
+    """The shortest prefix behind which a key has a name of the network, and that name."""
+    at = key.find(".") + 1
+    while at:
+        name = _OLD_DENSE.sub(r"\1\2.", key[at:])
+        if name in expected:
+            return key[:at], name
+        at = key.find(".", at) + 1
+    return "", ""
+
+
 def looks_like(found: Shapes) -> str | None:
     """The model of the zoo that shares most names and shapes, at least nine of ten."""
     best, share = None, _ALIKE
@@ -125,7 +190,7 @@ def looks_like(found: Shapes) -> str | None:
         expected = _zoo_shapes(name)
         same = 0
         for key, shape in found.items():
-            under = next((n for n in names(key) if n in expected), "")
+            under = next((n for n in names(key) if n in expected), _behind(key, expected)[1])
             same += expected.get(under) == shape
         alike = same / max(len(expected), len(found))
         if alike > share:

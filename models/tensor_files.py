@@ -20,7 +20,8 @@ from ..runtime.errors import CheckpointError
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Where training scripts put the state_dict, what is wanted most first.
+# Where training scripts put the state_dict, what is wanted most first. Under any other name it is
+# found where it is the only one.
 WRAPPERS = (
     "state_dict",
     "model_state_dict",
@@ -239,11 +240,13 @@ def _unwrap(content: Any, path: Path) -> "tuple[dict[str, Tensor], tuple[str, ..
     for _ in range(_DEEPEST):
         if not isinstance(content, Mapping):
             break
-        held = [key for key in WRAPPERS if isinstance(content.get(key), Mapping)]
-        if not held:
-            break
+        held = [key for key in WRAPPERS if _holds_network(content.get(key))]
         if held[1:]:
             notes.append(f"'{held[0]}' was taken, {', '.join(map(repr, held[1:]))} left aside")
+        if not held and not _is_network(content):
+            held = _only_network(content, path)
+        if not held:
+            break
         content = content[held[0]]
     keys = list(content) if isinstance(content, Mapping) else []
     tensors = {k: content[k] for k in keys if isinstance(content[k], torch.Tensor)}
@@ -251,9 +254,43 @@ def _unwrap(content: Any, path: Path) -> "tuple[dict[str, Tensor], tuple[str, ..
         shown = ", ".join(repr(k)[:40] for k in keys[:_SHOWN]) or type(content).__name__
         raise CheckpointError(
             f"{path} holds no named tensors; found {shown}. Expected a state_dict, bare or under "
-            f"one of {', '.join(WRAPPERS)}."
+            f"a name of its own, as {', '.join(WRAPPERS)}."
         )
     return tensors, tuple(notes)
+
+
+def _only_network(content: Mapping[Any, Any], path: Path) -> list[str]:
+    """The one name under which a network lies, whatever it is; [] where none does.
+
+    Raises:
+        CheckpointError: there are several, and nothing says which is meant.
+    """
+    held = [k for k, v in content.items() if isinstance(k, str) and _holds_network(v)]
+    # Its tensors have the shapes of the weights, and are none.
+    held = [key for key in held if "optim" not in key.lower()]
+    if held[1:]:
+        raise CheckpointError(
+            f"{path} holds {len(held)} networks, under {', '.join(map(repr, held))}; expected one. "
+            "Save the one that is meant alone."
+        )
+    return held
+
+
+def _holds_network(value: Any, depth: int = _DEEPEST) -> bool:
+    if not isinstance(value, Mapping) or not depth:
+        return False
+    inner = (v for k, v in value.items() if isinstance(k, str))
+    return _is_network(value) or any(_holds_network(v, depth - 1) for v in inner)
+
+
+def _is_network(value: Mapping[Any, Any]) -> bool:
+    """Whether a matrix or a kernel is among the named tensors: not statistics or weights of classes
+    alone."""
+    import torch
+
+    return any(
+        isinstance(k, str) and isinstance(v, torch.Tensor) and v.ndim > 1 for k, v in value.items()
+    )
 
 
 def _read_onnx(path: Path) -> "dict[str, Tensor]":

@@ -46,6 +46,8 @@
 A message says what was found, what was expected and what to do.
 """
 
+from collections.abc import Mapping, Sequence
+
 
 class ClinicEdgeError(Exception):
     """Base of all errors raised on purpose; its text is fit to show to a user."""
@@ -156,7 +158,14 @@ class WeightsMissingError(ModelError):
 
 
 class CheckpointError(ModelError):
-    """The checkpoint is of another architecture or form."""
+    """The checkpoint is of another architecture or form.
+
+    `details`: where it does not fit, the names of all that is missing, unexpected and misshapen.
+    """
+
+    def __init__(self, words: str, details: Mapping[str, Sequence[str]] | None = None) -> None:
+        super().__init__(words)
+        self.details = dict(details or {})
 
 
 class ConversionError(ClinicEdgeError):

@@ -72,6 +72,70 @@ def test_bare_or_under_a_key(tmp_path: Path, wrapper: str | None) -> None:
     assert loaded.classes == 2
 
 
+@pytest.mark.parametrize("wrapper", ["model_state", "best_model_state", "params", "x"])
+def test_under_a_key_that_no_list_knows(tmp_path: Path, wrapper: str) -> None:
+    state = small()
+    step = {"exp_avg": torch.zeros(2, 2), "step": torch.zeros(1)}
+    content = {
+        "model": {"name": "mobilenet", "width": 0.25},
+        "data": {"mean": torch.zeros(3), "class_weights": torch.ones(2)},
+        "optimizer_state": {"state": {0: step, "conv": step}},
+        "run": {"epoch": 3, wrapper: state},
+    }
+    assert same(load_checkpoint(SMALL, saved(tmp_path, content)).module, state)
+
+
+def test_several_networks_of_which_none_is_said_to_be_the_one(tmp_path: Path) -> None:
+    content = {"model_state": small(), "best_model_state": small(), "epoch": 3}
+    text = refusal(SMALL, saved(tmp_path, content))
+    assert "2 networks, under 'model_state', 'best_model_state'; expected one" in text
+
+
+@pytest.mark.parametrize("prefix", ["cnn.", "feature_extractor.", "student.net.0.", "module.a.b."])
+def test_behind_a_prefix_that_no_list_knows(tmp_path: Path, prefix: str) -> None:
+    state = small()
+    head = {k.replace("classifier.", "classifier.1."): v for k, v in state.items()}
+    wrapped = {prefix + k: v for k, v in head.items()} | {"n_averaged": torch.tensor(3)}
+    loaded = load_checkpoint(SMALL, saved(tmp_path, wrapped))
+    assert same(loaded.module, state)
+    assert loaded.notes == (f"the network was found behind '{prefix}'",)
+
+
+def test_names_of_2017_behind_such_a_prefix(tmp_path: Path, dense: State) -> None:
+    path = saved(tmp_path, {f"cnn.{k.replace('norm1', 'norm.1')}": v for k, v in dense.items()})
+    assert same(load_checkpoint(DENSE, path).module, dense)
+    assert "It looks like 'densenet121-224'" in refusal("resnet50-224", path)
+
+
+def test_two_networks_behind_two_prefixes(tmp_path: Path) -> None:
+    both = {f"{p}.{k}": v for p in ("student", "teacher") for k, v in small().items()}
+    text = refusal(SMALL, saved(tmp_path, both))
+    assert "2 networks, behind 'student.', 'teacher.'; expected one" in text
+    averaged = {f"ema_shadow.{k}": v for k, v in small().items()}
+    path = saved(tmp_path, {**small(), **averaged})
+    assert "unexpected ema_shadow" in refusal(SMALL, path)
+    more = {f"cnn.{k}": v for k, v in small().items()} | {"att.weight": torch.zeros(2, 2)}
+    assert "unexpected att.weight" in refusal(SMALL, saved(tmp_path, more))
+
+
+def test_a_refusal_carries_every_name(tmp_path: Path) -> None:
+    path = saved(tmp_path, {**small(), "classifier.weight": torch.zeros(2, 9)})
+    with pytest.raises(CheckpointError, match=r"misshapen classifier\.weight has shape") as caught:
+        load_checkpoint(SMALL, path)
+    assert caught.value.details == {
+        "missing": (),
+        "unexpected": (),
+        "misshapen": ("classifier.weight has shape (2, 9), expected (2, 256)",),
+    }
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint("resnet50-224", path)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert str(again) == str(caught.value)
+    body = {k for k in values(build("resnet50-224")) if not k.startswith("fc.")}
+    assert set(again.details["missing"]) == body
+    assert len(again.details["unexpected"]) == len(values(MobileNetV1(0.25))) - 2
+
+
 @settings(max_examples=8, deadline=None)
 @given(st.lists(st.sampled_from(PREFIXES), max_size=3))
 def test_any_row_of_prefixes(tmp_path_factory: pytest.TempPathFactory, row: list[str]) -> None:
