@@ -6,6 +6,7 @@
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from clinicedge.models import weights, zoo
@@ -27,9 +28,15 @@ def main() -> None:
         for n in (*zoo.chest_names(), *zoo.lung_crop_names())
         if (args.weights / f"{n}.json").is_file()
     ]
-    for name in names:
+    cards = {name: read_card(args.weights / f"{name}.json") for name in names}
+    for name, card in cards.items():
+        if card.data != args.data.resolve().name:
+            sys.exit(
+                f"{name}.json is the card of weights trained on {card.data}, {args.data} is other "
+                f"data; expected {card.data}. Nothing was written."
+            )
+    for name, card in cards.items():
         spec = zoo.spec(name)
-        card = read_card(args.weights / f"{name}.json")
         module = zoo.build(name)
         weights.load_into(module, args.weights / spec.weights.file)
         found = audited(card, module, read_data(spec, args.data), spec, (args.weights,))

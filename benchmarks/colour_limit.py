@@ -1,7 +1,7 @@
 """How colourful films and other pictures are: the numbers behind runtime/colour.py's limits.
 
-Films are the real ones below CLINICEDGE_DATA (else phantoms), each as grey in RGB and as a
-simulated photograph of a light box: tint, lamp gradient, moire, sensor noise, JPEG. Other
+Films are the real ones of the part train below CLINICEDGE_DATA (else phantoms), each as grey in RGB
+and as a simulated photograph of a light box: tint, lamp gradient, moire, sensor noise, JPEG. Other
 pictures are the photographs that scikit-learn and matplotlib bring, cut into pieces, and drawn
 scenes. Writes a table, or JSON with --json.
 """
@@ -11,15 +11,24 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from clinicedge.profiles.datasets import Dataset, read_dataset, read_findings_dataset
+from clinicedge.profiles.masks import MaskDataset, read_mask_dataset
 from clinicedge.runtime import colour
 
 Rgb = NDArray[np.uint8]
+SETS: dict[str, Callable[[Path], Dataset | MaskDataset]] = {
+    "kermany512": read_dataset,
+    "kermany224": read_dataset,
+    "nih": partial(read_findings_dataset, labels=("Pneumonia",)),
+    "btxrd256": read_mask_dataset,
+}
 # The channels' gains of lamps and film bases: daylight box, blue base, green box, warm bulb.
 TINTS = {
     "daylight": (0.97, 1.0, 1.03),
@@ -86,8 +95,8 @@ def films(count: int, rng: np.random.Generator) -> dict[str, list[Rgb]]:
 
         return {"phantom": [phantom.draw(phantom.sample(i)).pixels for i in range(count)]}
     chosen = {}
-    for name in ("kermany512", "kermany224", "nih", "btxrd256"):
-        paths = sorted(p for p in (Path(root) / name).rglob("*.jp*g") if "masks" not in p.parts)
+    for name, read in SETS.items():
+        paths = sorted(film.path for film in read(Path(root) / name).part("train").films)
         picks = rng.choice(len(paths), min(count, len(paths)), replace=False)
         chosen[name] = [np.asarray(Image.open(paths[i]).convert("L")) for i in sorted(picks)]
     return chosen
