@@ -229,10 +229,13 @@ def _convert(
 
 def _refuse_own(what: str, own: tuple[str | None, Path | None, Path | None]) -> None:
     """Options that belong to a user's model."""
+    from ..convert.user_source import is_zoo_name
+
     model, spec, weights = own
     if model is not None or spec is not None:
+        known = "a name of the zoo" if is_zoo_name(what) else "neither a file nor a name of the zoo"
         raise typer.BadParameter(
-            f"--model and --spec belong to a file of your own; {what!r} is a name of the zoo"
+            f"--model and --spec belong to a file of your own; {what!r} is {known}"
         )
     if weights is not None and not weights.is_dir():
         raise typer.BadParameter(

@@ -1,6 +1,7 @@
 """A model that a user brings: their own network, a checkpoint of a zoo network, ONNX or Keras."""
 
 import hashlib
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from ..models.keras_files import is_keras
 from ..runtime.errors import ConversionError, ModelError
 from ..runtime.files import sha256_file
 from ..runtime.spec import ExplanationSpec, ModelSpec, OutputSpec
+from .pipelines import is_pipeline
 from .source import Source, linear_head
 from .user_spec import read_spec, with_weights
 from .zoo_source import NOT_RECORDED
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from .user_network import Builder
 
 _FUNCTION = "build"
+_ENDINGS = (
+    *(".py", ".onnx", ".safetensors"),
+    *(".pth", ".pt", ".ckpt", ".bin", ".tar", ".pkl", ".pickle", ".th"),
+)
 
 
 @dataclass(frozen=True)
@@ -40,10 +46,19 @@ class UserModel:
 
 
 def is_user_model(what: str) -> bool:
-    """Whether an argument names a file and not a model of the zoo."""
+    """Whether an argument names a file and not a model of the zoo.
+
+    By its ending, by the folder in front of it, or because the file is there.
+    """
     path = Path(_split(what)[0])
-    endings = (".py", ".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".onnx")
-    return path.suffix.lower() in endings or is_keras(path)
+    if path.suffix.lower() in _ENDINGS or is_keras(path) or "/" in what or os.sep in what:
+        return True
+    return path.is_file() and not is_zoo_name(what)
+
+
+def is_zoo_name(what: str) -> bool:
+    """Whether the zoo has a model or a pipeline of that name."""
+    return what in (*zoo.names(), *zoo.lung_crop_names()) or is_pipeline(what)
 
 
 def load_user_source(asked: UserModel) -> tuple[Source, tuple[str, ...]]:
@@ -154,9 +169,10 @@ def _load_values(network: "nn.Module", path: Path) -> None:
     from ..models.tensor_files import read_tensors
 
     own = fit.values(network)
+    named, _ = fit.unwrapped(read_tensors(path).tensors, own, path)
     tensors = {
         next((n for n in fit.names(key) if n in own), key): value
-        for key, value in read_tensors(path).tensors.items()
+        for key, value in named.items()
         if not key.endswith("num_batches_tracked")
     }
     fit.put_into(network, tensors, path)

@@ -1,5 +1,6 @@
 """Files of users that cannot be used are refused before anything is written."""
 
+import json
 import pickle
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from clinicedge.cli import main
 from clinicedge.convert.data_choice import data_folders, fitting
 from clinicedge.convert.float_tail import trailing
 from clinicedge.convert.source import OnnxFile
-from clinicedge.convert.user_source import UserModel, load_user_source
+from clinicedge.convert.user_network import PythonFile
+from clinicedge.convert.user_source import UserModel, is_user_model, load_user_source
 from clinicedge.models import zoo
 from clinicedge.runtime.errors import (
     CheckpointError,
@@ -101,6 +103,73 @@ def test_a_pickle_that_wants_to_run_code(
         with pytest.raises(CheckpointError, match="code"):
             load_user_source(asked)
     assert "ran" not in capsys.readouterr().out
+
+
+def test_a_checkpoint_is_known_by_its_name_its_folder_or_that_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for what in ("m.pth.tar", "model.pkl", "a/best", "./best", "net.py:build", "m.h5", "M.PTH"):
+        assert is_user_model(what), what
+    for name in ("lungs-128", "mobilenet-0.5-160-on-lungs", "resnet50-224-lung-crop", "resnet18"):
+        assert not is_user_model(name), name
+    for name in ("model_best", "lungs-128"):
+        (tmp_path / name).touch()
+    assert is_user_model("model_best")
+    assert is_user_model("./lungs-128")
+    assert not is_user_model("lungs-128")
+
+
+def test_a_pth_tar_is_read(tmp_path: Path, net: Path) -> None:
+    """As CheXNet's checkpoint is named."""
+    path = tmp_path / "m-25012018.pth.tar"
+    network = zoo.build("mobilenet-0.25-128")
+    torch.save({"state_dict": {f"cnn.{k}": v for k, v in network.state_dict().items()}}, path)
+    source, notes = load_user_source(UserModel(str(path), model="mobilenet-0.25-128"))
+    assert notes == ("the network was found behind 'cnn.'",)
+    assert source.weights_file == path.name
+    values = PythonFile(net, "findings").build().state_dict()
+    torch.save({"best": {f"ours.{k}": v for k, v in values.items()}}, path)
+    spec = write_spec(tmp_path, "mine", "findings", ABC)
+    loaded, _ = load_user_source(UserModel(f"{net}:findings", spec=spec, weights=path))
+    assert torch.equal(loaded.module.state_dict()["network.fc.weight"], values["fc.weight"])
+
+
+def test_what_is_said_of_a_name_with_options_of_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for what, words in (
+        ("lungs-128", "'lungs-128' is a name of the zoo"),
+        ("resnet18", "'resnet18' is neither a file nor a name of the zoo"),
+        ("none.pth.tar", "there is no file none.pth.tar"),
+        (str(tmp_path / "none"), "there is no file"),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main(["convert", what, "--model", "resnet50-224", "--out", str(tmp_path / "out")])
+        assert end.value.code == 2
+        assert words in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_json_prints_every_name_that_does_not_fit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "c.pth"
+    torch.save({f"layer{n}.weight": torch.zeros(2, 2) for n in range(30)}, path)
+    words = ["convert", str(path), "--model", "mobilenet-0.25-128", "--out", str(tmp_path / "o")]
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 2
+    told = capsys.readouterr()
+    assert "and 22 more" in told.err
+    assert "hint: --json prints every name" in told.err
+    assert not told.out
+    with pytest.raises(SystemExit) as end:
+        main([*words, "--json"])
+    assert end.value.code == 2
+    found = json.loads(capsys.readouterr().out)
+    assert found["unexpected"] == sorted(f"layer{n}.weight" for n in range(30))
+    assert len(found["missing"]) > 100
+    assert "does not fit" in found["error"]
 
 
 def test_a_checkpoint_alone_says_too_little(tmp_path: Path) -> None:
