@@ -3,18 +3,16 @@
 from typing import TYPE_CHECKING
 
 from ..runtime.spec import (
-    DicomRules,
     ExplanationSpec,
-    InputSpec,
     IntendedUse,
     MaskRules,
     ModelSpec,
     OutputSpec,
-    Resize,
     Scaling,
     WeightsSource,
 )
 from .family import Family, PublishedMasks
+from .inputs import square_input
 from .layers import Cost
 
 if TYPE_CHECKING:
@@ -72,23 +70,14 @@ def spec(name: str) -> ModelSpec:
     """What the model is before conversion."""
     side = SIDES[name]
     coarse = side >> (len(CHANNELS) - 1)
-    resize: Resize = "letterbox" if name == FULL else "stretch"
     return ModelSpec(
         name=name,
         version="1.0.0",
         task="segmentation",
         licence="Apache-2.0 (code and weights); training data as its users report, CC BY 4.0",
         intended_use=_USE,
-        input=InputSpec(
-            name="film",
-            height=side,
-            width=side,
-            channels=1,
-            resize=resize,
-            filter="bilinear",
-            pad_value=0 if resize == "letterbox" else None,
-            scaling=Scaling(mean=(0.0,), std=(1.0,)),
-            dicom=DicomRules(voi="file"),
+        input=square_input(
+            side, 1, Scaling(mean=(0.0,), std=(1.0,)), pad=0 if name == FULL else None
         ),
         outputs=(
             OutputSpec("mask", "mask", (1, side, side), "sigmoid", ("TUMOUR",), "TUMOUR"),

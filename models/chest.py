@@ -2,14 +2,8 @@
 
 from dataclasses import replace
 
-from ..runtime.spec import (
-    DicomRules,
-    InputSpec,
-    IntendedUse,
-    ModelSpec,
-    Scaling,
-    WeightsSource,
-)
+from ..runtime.spec import InputSpec, IntendedUse, ModelSpec, Scaling, WeightsSource
+from .inputs import square_input
 
 LABELS = ("NORMAL", "PNEUMONIA")
 LUNG_CROP = "-lung-crop"
@@ -35,17 +29,7 @@ USE = IntendedUse(
 
 def chest_input(side: int, scaling: Scaling) -> InputSpec:
     """side x side pixels, three channels alike; stretched, since our films came squashed."""
-    return InputSpec(
-        name="film",
-        height=side,
-        width=side,
-        channels=3,
-        resize="stretch",
-        filter="bilinear",
-        pad_value=None,
-        scaling=scaling,
-        dicom=DicomRules(voi="file"),
-    )
+    return square_input(side, 3, scaling)
 
 
 def lung_crop(spec: ModelSpec) -> ModelSpec:

@@ -3,8 +3,6 @@
 from typing import TYPE_CHECKING
 
 from ..runtime.spec import (
-    DicomRules,
-    InputSpec,
     IntendedUse,
     MaskRules,
     ModelSpec,
@@ -13,6 +11,7 @@ from ..runtime.spec import (
     WeightsSource,
 )
 from .family import Family
+from .inputs import square_input
 from .layers import Cost
 
 if TYPE_CHECKING:
@@ -55,17 +54,7 @@ def spec(name: str) -> ModelSpec:
         task="segmentation",
         licence="Apache-2.0 (code and weights); training data CC BY 4.0",
         intended_use=_USE,
-        input=InputSpec(
-            name="film",
-            height=SIDE,
-            width=SIDE,
-            channels=1,
-            resize="stretch",
-            filter="bilinear",
-            pad_value=None,
-            scaling=Scaling(mean=(0.5,), std=(0.5,)),
-            dicom=DicomRules(voi="file"),
-        ),
+        input=square_input(SIDE, 1, Scaling(mean=(0.5,), std=(0.5,))),
         outputs=(OutputSpec("mask", "mask", (1, SIDE, SIDE), "sigmoid", ("LUNG",), "LUNG"),),
         explanation=None,
         weights=WeightsSource(f"{name}.safetensors", "Apache-2.0", ATTRIBUTION),

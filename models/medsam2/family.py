@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...runtime.spec import (
-    DicomRules,
-    InputSpec,
     IntendedUse,
     MaskRules,
     ModelSpec,
@@ -15,6 +13,7 @@ from ...runtime.spec import (
 )
 from .. import attention_unets, lungs
 from ..family import Family
+from ..inputs import square_input
 from ..layers import Cost
 from . import sizes
 from .sizes import Sam2Size
@@ -134,17 +133,7 @@ def spec(name: str) -> ModelSpec:
         if own
         else f"Apache-2.0 (code); weights: {theirs}. {LICENCE}",
         intended_use=variant.use,
-        input=InputSpec(
-            name="film",
-            height=size.side,
-            width=size.side,
-            channels=3,
-            resize="stretch",
-            filter="bilinear",
-            pad_value=None,
-            scaling=variant.scaling,
-            dicom=DicomRules(voi="file"),
-        ),
+        input=square_input(size.side, 3, variant.scaling),
         outputs=(
             OutputSpec("mask", "mask", size.mask, "sigmoid", (variant.label,), variant.label),
             OutputSpec("quality", "quality", (1,), "none", (), None),

@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING
 
 from ...runtime.spec import (
     DetectionRules,
-    DicomRules,
-    InputSpec,
     IntendedUse,
     ModelSpec,
     OutputSpec,
@@ -15,6 +13,7 @@ from ...runtime.spec import (
 )
 from .. import attention_unets, lungs
 from ..family import Family
+from ..inputs import square_input
 from ..layers import Cost
 from . import sizes
 
@@ -98,17 +97,7 @@ def spec(name: str) -> ModelSpec:
         task="detection",
         licence=licence,
         intended_use=variant.use,
-        input=InputSpec(
-            name="film",
-            height=variant.side,
-            width=variant.side,
-            channels=3,
-            resize="letterbox",
-            filter="bilinear",
-            pad_value=PAD,
-            scaling=Scaling(mean=(0.0,) * 3, std=(1.0,) * 3),
-            dicom=DicomRules(voi="file"),
-        ),
+        input=square_input(variant.side, 3, Scaling(mean=(0.0,) * 3, std=(1.0,) * 3), PAD),
         outputs=(
             OutputSpec("scores", "logits", (places, len(labels)), "sigmoid", labels, None),
             OutputSpec("boxes", "boxes", (places, 4), "none", (), None),
