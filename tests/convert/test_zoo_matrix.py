@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from clinicedge.cli import main
 from clinicedge.convert import Conversion, ConvertOptions, matrix
 from clinicedge.convert.matrix import Wish, chosen_names, make_matrix
-from clinicedge.convert.matrix_records import Matrix
+from clinicedge.convert.matrix_records import Cell, Matrix
 from clinicedge.convert.matrix_report import markdown, page, write_report
+from clinicedge.convert.options import Progress
+from clinicedge.convert.pipelines import ZooConverter
 from clinicedge.runtime.errors import UnknownModelError
 from clinicedge.runtime.predictions import CAUTION
 from clinicedge.runtime.records import from_json
 
 from .conftest import NAME
-from .user_files import write_data
+from .user_files import patients_of, write_data
 
 ON_LUNGS = f"{NAME}-on-lungs"
 NAMES = ("lungs-128", ON_LUNGS, "densenet121-224-on-lungs")
@@ -48,7 +50,13 @@ def options(out: Path) -> ConvertOptions:
 def test_rows_of_models_and_pipelines(options: ConvertOptions) -> None:
     seen: list[tuple[int, int]] = []
     wish = Wish(NAMES, options, threads=1, words=("clinicedge", "convert", "--all"))
-    found = make_matrix(wish, lambda _, done, total: seen.append((done, total)))
+    kept: list[Matrix] = []
+    found = make_matrix(wish, lambda _, done, total: seen.append((done, total)), kept.append)
+    assert [m.pending for m in kept] == [NAMES[1:], NAMES[2:], ()]
+    assert [len(m.rows) for m in kept] == [1, 3, 4]
+    assert not kept[0].complete
+    assert kept[-1].rows == found.rows
+    assert f"Not reached yet: {', '.join(NAMES[1:])}." in markdown(kept[0])
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[-1][0] == seen[-1][1]
     rows = {row.name: row for row in found.rows}
@@ -65,6 +73,8 @@ def test_rows_of_models_and_pipelines(options: ConvertOptions) -> None:
     assert "--model densenet121-224-lung-crop" in missing.reason
     assert not found.complete
     assert (found.count("made"), found.count("missing")) == (3, 1)
+    assert "phantom films are not labelled" in crop.figures_note
+    assert crop.figures_note in markdown(found)
     again = make_matrix(wish, lambda *_: None)
     assert again.rows == found.rows
 
@@ -97,6 +107,22 @@ def test_figures_of_guard_and_of_the_test_part(options: ConvertOptions, tmp_path
     assert "labelled, guard" in where
     assert "labelled, test" in where, rows[ON_LUNGS].notes
     assert {m.name for m in cell.figures} >= {"accuracy", "AUC"}
+    # A label corrected below the same name: the test part is scored anew, guard stays.
+    number = next(n for part, n in patients_of(data.name, patients) if part == "test")
+    manifest = data / "manifest.csv"
+    lines = [_other(line, number) for line in manifest.read_text("utf-8").splitlines()]
+    manifest.write_text("\n".join(lines), "utf-8")
+    after = {row.name: row for row in make_matrix(wish, _quiet).rows}[ON_LUNGS].cells[0]
+    changed = {m.where for m in after.figures if m not in cell.figures}
+    assert changed == {"labelled, test"}
+
+
+def _other(line: str, patient: str) -> str:
+    """The other label in that patient's line."""
+    if line.split(",")[1] != patient:
+        return line
+    *rest, label = line.split(",")
+    return ",".join((*rest, "PNEUMONIA" if label == "NORMAL" else "NORMAL"))
 
 
 def _label(folder: Path, i: int, pixels: NDArray[np.uint8]) -> dict[str, str]:
@@ -158,6 +184,41 @@ def test_words_of_others_are_escaped(options: ConvertOptions, tmp_path: Path) ->
     assert "<script" not in page(found)
     assert "\\| x" in markdown(found)
     assert len(write_report(found, tmp_path / "r")) == 3
+
+
+def test_what_is_not_measured_says_why(options: ConvertOptions) -> None:
+    wish = Wish(("densenet121-224-on-lungs",), options, threads=0)
+    found = make_matrix(wish, _quiet)
+    (row,) = found.rows
+    why = ("the engine said <no>", "no film is labelled")
+    made = Cell("onnx", "fp32", "made", bytes=1, latency_note=why[0], figures_note=why[1])
+    found = replace(found, rows=(replace(row, cells=(made, replace(made, precision="int8"))),))
+    told, shown = markdown(found), page(found)
+    for text in (told, shown.replace("&lt;", "<").replace("&gt;", ">")):
+        assert "latency not measured, onnx/fp32, onnx/int8: the engine said <no>" in text
+        assert "figures not measured, onnx/fp32, onnx/int8: no film is labelled" in text
+    assert "the engine said <no>" not in shown
+
+
+def test_a_stopped_run_leaves_its_report(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second model is never converted: as if somebody had stopped it there."""
+    report, converted = tmp_path / "report", ZooConverter.convert
+
+    def stopped(self: ZooConverter, name: str, progress: Progress | None = None) -> Conversion:
+        if name != "densenet121-224-on-lungs":
+            raise KeyboardInterrupt
+        return converted(self, name, progress)
+
+    monkeypatch.setattr(ZooConverter, "convert", stopped)
+    words = ["convert", "--all", "--only", "densenet121-*", "--only", "lungs-128"]
+    words += ["--out", str(out), "--formats", "onnx", "--precisions", "fp32"]
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        main([*words, "--report", str(report), "--threads", "0", "--data-root", str(tmp_path)])
+    left = from_json(Matrix, json.loads((report / "matrix.json").read_bytes()), "matrix.json")
+    assert [row.name for row in left.rows] == ["densenet121-224-on-lungs"]
+    assert left.pending == ("lungs-128",)
 
 
 def test_names_by_pattern() -> None:
