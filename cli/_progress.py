@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from types import TracebackType
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..models.training.run import Progress as TrainingProgress
@@ -10,7 +11,7 @@ from ..models.training.state import EpochFigures, RunState
 
 
 class Bars(TrainingProgress):
-    """Films read, then steps of the epoch; a line after each epoch.
+    """Films read, then steps of the epoch; a line after each epoch; all on stderr.
 
     `title` goes before what is done, where several runs share the bar.
     """
@@ -23,6 +24,7 @@ class Bars(TrainingProgress):
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
+            console=Console(stderr=True),
         )
         self._task = self._bars.add_task("reading films", total=None)
         self._steps: Sequence[int] = ()

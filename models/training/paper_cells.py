@@ -34,6 +34,8 @@ SCHEMES: dict[str, tuple[int, int, int]] = {
     "60-20-20": (60, 20, 20),
 }
 SHUFFLES = 3
+# Instead of patterns of cells: the table of what was run before.
+NO_CELLS = ("none",)
 EPOCHS = 24
 SMALL_SIDE = 96
 # The larger of two probabilities decides, as published; no threshold is chosen.
@@ -84,18 +86,20 @@ def all_cells() -> tuple[Cell, ...]:
 
 
 def pick_cells(patterns: Sequence[str]) -> tuple[Cell, ...]:
-    """The runs whose names match any of the patterns; all without patterns.
+    """The runs whose names match any of the patterns; all without patterns, `NO_CELLS` for none.
 
     Raises:
         DataError: a pattern matches none.
     """
+    if tuple(patterns) == NO_CELLS:
+        return ()
     found: dict[Cell, None] = {}
     for pattern in patterns or ("*",):
         matching = [c for c in all_cells() if fnmatch.fnmatchcase(c.name, pattern)]
         if not matching:
             raise DataError(
                 f"no run is called {pattern!r}; expected e.g. 'mobilenet-0.25-*:80-10-10:*:*': "
-                "model, scheme, image or patient, shuffle 0 to 2."
+                "model, scheme, image or patient, shuffle 0 to 2; or none, alone."
             )
         found |= dict.fromkeys(matching)
     return tuple(found)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...runtime.errors import ClinicEdgeError, ModelError, UnknownModelError
-from .. import zoo
+from .. import lungs, zoo
 from ..chest import LUNG_CROP
 from .card import Card, read_card
 from .finish import finish
@@ -40,26 +40,34 @@ class Outcome:
     note: str = ""
 
 
-def pick_models(pattern: str, forms: Sequence[str]) -> tuple[str, ...]:
-    """The zoo's names that match, in the forms asked for, a model before those that begin with it.
+def pick_models(pattern: str, forms: Sequence[str] | None = None) -> tuple[str, ...]:
+    """The zoo's names that match, a model before those that need its weights.
+
+    Args:
+        forms: None gives each model in its default form, classifiers of chest films on lungs.
 
     Raises:
         ModelError: an unknown form.
         UnknownModelError: nothing matches.
     """
-    unknown = [form for form in forms if form not in FORMS]
-    if unknown or not forms:
+    unknown = [form for form in forms or () if form not in FORMS]
+    if unknown or (forms is not None and not forms):
         raise ModelError(f"form {', '.join(unknown) or '(none)'}; expected {' or '.join(FORMS)}.")
     every = [name for name in zoo.names() if fnmatch.fnmatchcase(name, pattern)]
-    names = [name for name in every if "plain" in forms]
-    if "lung-crop" in forms:
-        names += [name + LUNG_CROP for name in every if name in zoo.chest_names()]
+    chest = [name for name in every if name in zoo.chest_names()]
+    if forms is None:
+        names = [name for name in every if name not in chest]
+    else:
+        names = [name for name in every if "plain" in forms]
+    if forms is None or "lung-crop" in forms:
+        names += [name + LUNG_CROP for name in chest]
     if not names:
+        asked = "" if forms is None else f" in the form {' or '.join(forms)}"
         raise UnknownModelError(
-            f"no model of the zoo matches {pattern!r} in the form {' or '.join(forms)}; expected "
-            "e.g. 'mobilenet-*'. `clinicedge models` lists them."
+            f"no model of the zoo matches {pattern!r}{asked}; expected e.g. 'mobilenet-*'. "
+            "`clinicedge models` lists them."
         )
-    return tuple(sorted(names, key=lambda name: recipe_for(name).start in names))
+    return tuple(sorted(names, key=lambda n: (n != lungs.NAME, recipe_for(n).start in names)))
 
 
 def train_all(plan: Plan, options: TrainOptions, progress: Progress) -> Iterator[Outcome]:

@@ -39,6 +39,18 @@ def test_names_match_in_the_forms_asked_for() -> None:
     assert pick_models("lungs-128", ["plain", "lung-crop"]) == ("lungs-128",)
 
 
+def test_by_default_classifiers_of_chest_films_see_lungs_alone() -> None:
+    found = pick_models("*")
+    assert found[0] == "lungs-128", "the others crop with it"
+    assert len(found) == len(zoo.names())
+    assert set(zoo.lung_crop_names()) <= set(found)
+    assert not set(zoo.chest_names()) & set(found)
+    assert set(pick_models("mobilenet-0.25-*")) == {
+        f"mobilenet-0.25-{side}-lung-crop" for side in (128, 160, 192, 224)
+    }
+    assert pick_models("segunet-256") == ("segunet-256",)
+
+
 @pytest.mark.parametrize(
     ("pattern", "forms", "kind"),
     [
@@ -132,6 +144,8 @@ def test_runs_are_kept_and_the_table_says_what_was_not_run(films: Dataset, tmp_p
     text = (tmp_path / "paper-table.md").read_text()
     assert "ImageNet-initialised" in text
     assert "98.0 % +- 0.17" in text
+    assert text.count("| not given per variant |") == 16
+    assert not any("| |" in line for line in text.splitlines()[5:]), "no cell is left blank"
     assert text.count("not measured") == 16 * 6 - 2
     assert "2 of 288 runs were made: 2 runs of 1 epochs cut at 2 steps" in text
     assert json.loads((tmp_path / "paper-table.json").read_bytes())["runs"][0]["data"]
@@ -186,6 +200,64 @@ def test_an_empty_table_is_all_not_measured(tmp_path: Path) -> None:
     assert "No run has been made yet." in text
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--all", "mobilenet-*", "--fold", "1/3"), "--fold with --all"),
+        (("--all", "mobilenet-*", "--loss", "focal"), "--loss with --all"),
+        (("--all", "mobilenet-*", "--cells", "*"), "--cells with --all"),
+        ((SMALL, "--forms", "plain"), "--forms with NAME"),
+        ((SMALL, "--cells", "*"), "--cells with NAME"),
+        (("--paper-table", "p", "--out", "runs"), "--out with --paper-table"),
+        (("--paper-table", "p", "--fold", "1/3"), "--fold with --paper-table"),
+        (("--paper-table", "p", "--forms", "plain"), "--forms with --paper-table"),
+        ((SMALL, "--loss", "focal"), "is for models of findings"),
+        (("segunet-256", "--loss", "bce"), "'segunet-256' is one of segmentation"),
+        (("densenet121-224", "--loss", "dice"), "expected bce or focal"),
+    ],
+)
+def test_an_option_of_another_way_to_train_is_refused(
+    words: tuple[str, ...], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("train", *words, "--data", tmp_path) == 2
+    said = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert told in said
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", [(SMALL,), ("--all", SMALL), ("--paper-table", "p")])
+def test_without_data_nothing_is_trained(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("train", *words) == 2
+    assert "--data is missing" in capsys.readouterr().err
+
+
+def test_the_table_of_what_was_run_needs_no_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("train", "--paper-table", tmp_path, "--cells", "none")
+    assert command(*words) == 0
+    assert capsys.readouterr().out.count("not measured") == 16 * 6
+    page = (tmp_path / "paper-table.md").read_text(encoding="utf-8")
+    assert "ImageNet-initialised (published overall: 98.0 % +- 0.17)" in page
+    assert command(*words, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["page"] == str(tmp_path / "paper-table.md")
+    assert len(told["table"]["rows"]) == 16 * 3 * 2
+    assert told["table"]["runs"] == []
+    assert command(*words, "--cells", "*:60-20-20:image:2") == 2
+    assert "or none, alone" in capsys.readouterr().err
+
+
+def test_the_page_in_docs_is_what_the_command_writes(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "measured" / "paper-table.md"
+    text = page.read_text(encoding="utf-8")
+    if "No run has been made yet." in text:
+        assert text == render(collect(tmp_path))
+    assert text.count("| not given per variant |") == 16
+
+
 def test_data_without_official_train_films_is_refused(films: Dataset) -> None:
     tests = replace(films, films=tuple(f for f in films.films if f.official == "test"))
     with pytest.raises(DataError, match="official train part"):
@@ -204,11 +276,15 @@ def test_both_through_the_command_line(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     common = ("--data", data, "--quick", "--threads", 1)
-    words = ("train", "--all", SMALL, "--out", tmp_path / "runs", "--epochs", 1, *common)
+    words = ("train", "--all", SMALL, "--forms", "plain", "--out", tmp_path / "runs", *common)
+    words = (*words, "--epochs", 1)
     assert command(*words) == 0
     assert "trained" in capsys.readouterr().out
-    assert command(*words) == 0
-    assert "finished before" in capsys.readouterr().out
+    assert command(*words, "--json") == 0
+    (model,) = json.loads(capsys.readouterr().out)["models"]
+    assert (model["name"], model["state"]) == (SMALL, "finished before")
+    assert Path(model["card"]).is_file()
+    assert model["figures"]["measured"][0]["figures"]["accuracy"]["n"] > 0
     paper = ("--paper-table", tmp_path / "paper", "--cells", f"{SMALL}:80-10-10:image:0")
     assert command("train", *paper, *common) == 0
     assert "(1 of 3)" in capsys.readouterr().out
@@ -217,7 +293,7 @@ def test_both_through_the_command_line(
     assert command("train", *paper, *common) == 0
     told = capsys.readouterr().out
     assert "(1 of 3)" in told
-    assert "ImageNet-initialised (published)" in told
+    assert "ImageNet-initialised (published overall" in told
     assert kept.stat().st_mtime_ns == made, "a finished run is left"
     assert command("train", *common) == 2
     assert "nothing to train" in capsys.readouterr().err

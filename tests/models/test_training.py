@@ -147,7 +147,7 @@ def test_killed_and_resumed_from_the_command_line(data: Path, tmp_path: Path) ->
 
 def test_a_finished_run_leaves_weights_card_and_curves(data: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", MAIN, "train", NAME, "--data", str(data)]
-    command += ["--quick", "--threads", "1", "--out", str(tmp_path)]
+    command += ["--quick", "--threads", "1", "--out", str(tmp_path), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / NAME
@@ -160,7 +160,14 @@ def test_a_finished_run_leaves_weights_card_and_curves(data: Path, tmp_path: Pat
     ]
     assert sum(p["n_films"] for p in figures["parts"]) == 100
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
-    assert "second opinion, not a diagnosis" in done.stdout
+    told = json.loads(done.stdout)
+    assert told["name"] == NAME
+    assert {Path(told[key]).name for key in ("weights", "card", "card_json")} < FILES
+    assert told["figures"]["measured"] == figures["measured"]
+    assert told["figures"]["threshold"] == figures["threshold"]
+    assert "second opinion, not a diagnosis" in told["note"]
+    assert "hint: whole films tell the label by more than the lungs" in done.stderr
+    assert f"clinicedge train {NAME}-lung-crop" in done.stderr
 
 
 def test_another_recipe_does_not_resume(data: Path, tmp_path: Path) -> None:
