@@ -19,11 +19,11 @@ def run_matrix(
     plain: bool,
     how: tuple[Path, int, bool, bool],
 ) -> None:
-    """Make the matrix and write its report.
+    """Make the matrix and its report.
 
     Args:
-        how: folder of the report, threads of the latencies, whether test parts are read, whether
-            the document goes to stdout.
+        how: folder of the report, which is written anew after each model, threads of the
+            latencies, whether test parts are read, whether the document goes to stdout.
     """
     from ..convert.matrix import Wish, chosen_names, make_matrix
     from ..convert.matrix_report import write_report
@@ -33,7 +33,11 @@ def run_matrix(
     names = chosen_names(only, plain)
     wish = Wish(names, options, threads, tests, ("clinicedge", *sys.argv[1:]))
     with progress_bar() as move:
-        matrix = make_matrix(wish, lambda what, step, steps: move(step, steps, what))
+        matrix = make_matrix(
+            wish,
+            lambda what, step, steps: move(step, steps, what),
+            lambda so_far: write_report(so_far, folder),
+        )
     written = write_report(matrix, folder)
     if as_json:
         print_json(matrix)

@@ -1,7 +1,7 @@
 """Every model x format x precision: made, measured, and said why where it cannot be."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -44,6 +44,7 @@ RUNS = 100
 _STEPS = 100
 # In the cache folder: where the lungs of the test films are.
 _LUNGS = "lungs"
+Keep = Callable[[Matrix], None]
 
 
 @dataclass(frozen=True)
@@ -91,14 +92,17 @@ def chosen_names(patterns: Sequence[str], plain: bool) -> tuple[str, ...]:
     return found
 
 
-def make_matrix(wish: Wish, progress: Progress) -> Matrix:
+def make_matrix(wish: Wish, progress: Progress, keep: Keep = lambda _: None) -> Matrix:
     """Convert and measure; what was finished in an earlier run is reused.
+
+    Args:
+        keep: is given the matrix so far after each name, so that a stopped run leaves its report.
 
     Raises:
         ConversionError: an unknown format or precision, or a converter is not installed.
         OutputError: the folder of bundles cannot be written.
     """
-    return _Work(wish, progress).run()
+    return _Work(wish, progress).run(keep)
 
 
 class _Work:
@@ -114,21 +118,27 @@ class _Work:
         self._folders: dict[Path, str] = {}
         self._progress = progress
         self._rows: dict[str, Row] = {}
+        self._machine, self._load = this_machine(), room(options.out).load
 
-    def run(self) -> Matrix:
-        machine, load_now = this_machine(), room(self._options.out).load
-        for number, name in enumerate(self._wish.names):
+    def run(self, keep: Keep) -> Matrix:
+        names = self._wish.names
+        for number, name in enumerate(names):
             self._one(number, name)
-        total = len(self._wish.names) * _STEPS
+            keep(self._matrix(names[number + 1 :]))
+        total = len(names) * _STEPS
         self._progress("done", total, total)
+        return self._matrix(())
+
+    def _matrix(self, pending: tuple[str, ...]) -> Matrix:
         return Matrix(
             schema=MATRIX_SCHEMA,
             command=shlex.join(self._wish.words),
             date=datetime.now(UTC).isoformat(timespec="seconds"),
-            machine=machine,
+            machine=self._machine,
             threads=self._wish.threads,
-            load=load_now,
+            load=self._load,
             rows=tuple(sorted(self._rows.values(), key=lambda row: row.kind != "pipeline")),
+            pending=pending,
         )
 
     def _one(self, number: int, name: str) -> None:

@@ -10,12 +10,14 @@ from ..profiles.evaluation import EvaluationReport
 from ..runtime.figures import Accuracy, BoxAccuracy, Figure
 from ..runtime.manifest import Artifact
 from ..runtime.spec import Task
+from .films import PHANTOMS
 from .matrix_records import Cell, CellParity, Measured, Row
 from .options import Conversion
 from .pipelines import CASCADES, LESIONS, is_pipeline, members_of
 from .recipes import Recipe, usual
 
 Latencies = Mapping[tuple[str, str], float | str]
+NOT_TIMED = "not asked for (--threads 0)"
 
 
 def empty_row(name: str, recipes: tuple[Recipe, ...], state: str, reason: str) -> Row:
@@ -48,7 +50,7 @@ def model_row(done: Conversion, recipes: tuple[Recipe, ...], latencies: Latencie
             reason = failed.get(recipe.artifact_id, "not asked for")
             cells.append(Cell(recipe.format, recipe.precision, "failed", reason))
             continue
-        found = latencies.get((name, artifact.id), "not measured")
+        found = latencies.get((name, artifact.id), NOT_TIMED)
         cells.append(_timed(_made(recipe, artifact), found))
     return Row(name, done.manifest.task, "model", (), tuple(cells), done.notes)
 
@@ -69,7 +71,17 @@ def _made(recipe: Recipe, artifact: Artifact) -> Cell:
         bytes=artifact.bytes,
         parity=parity,
         figures=tuple(_figures(artifact)),
+        figures_note=_figures_note(artifact),
     )
+
+
+def _figures_note(artifact: Artifact) -> str:
+    if artifact.accuracy or artifact.masks or artifact.boxes:
+        return ""
+    data = artifact.parity.data
+    if data == PHANTOMS:
+        return "no data folder of this model was found; phantom films are not labelled"
+    return f"{data}, {artifact.parity.part}: no label is on some films and missing on others"
 
 
 def _figures(artifact: Artifact) -> Iterator[Measured]:
@@ -132,7 +144,9 @@ def _together(deciding: Cell, parts: list[Cell], names: tuple[str, ...]) -> Cell
         deciding,
         bytes=sum(c.bytes or 0 for c in parts),
         latency_ms=sum(times) if whole else None,
-        latency_note="" if whole else next(c.latency_note for c in parts if c.latency_note),
+        latency_note="; ".join(
+            f"{n}: {c.latency_note}" for n, c in zip(names, parts, strict=True) if c.latency_note
+        ),
     )
 
 

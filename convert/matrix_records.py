@@ -43,6 +43,7 @@ class Cell:
         bytes: of its files; of a pipeline all members'.
         latency_ms: median of engine runs on this machine; of a pipeline the sum of its members'.
         latency_note: why there is no latency, else "".
+        figures_note: why there are no figures of guard, else "".
     """
 
     format: Format
@@ -54,6 +55,7 @@ class Cell:
     figures: tuple[Measured, ...] = ()
     latency_ms: float | None = None
     latency_note: str = ""
+    figures_note: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Matrix:
-    """All rows. `command` makes it again; `load` is the machine's 1-minute load at the start."""
+    """All rows. `command` makes it again; `load` is the machine's 1-minute load at the start.
+
+    `pending`: models and pipelines that are not reached yet; a run that was stopped leaves them.
+    """
 
     schema: int
     command: str
@@ -80,11 +85,14 @@ class Matrix:
     threads: int
     load: float
     rows: tuple[Row, ...]
+    pending: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
         """Whether every cell was made."""
-        return all(cell.state == "made" for row in self.rows for cell in row.cells)
+        return not self.pending and all(
+            cell.state == "made" for row in self.rows for cell in row.cells
+        )
 
     def count(self, state: State) -> int:
         """Cells in that state."""

@@ -52,10 +52,11 @@ def about(matrix: Matrix) -> str:
         if matrix.threads
         else "Latency was not measured."
     )
+    left = f" Not reached yet: {', '.join(matrix.pending)}." if matrix.pending else ""
     return (
         f"{matrix.date}, {machine.processor} ({machine.architecture}, {machine.cores} cores). "
         f"{latency} {matrix.count('made')} cells made, {matrix.count('failed')} failed, "
-        f"{matrix.count('missing')} without weights."
+        f"{matrix.count('missing')} without weights.{left}"
     )
 
 
@@ -81,9 +82,7 @@ def markdown(matrix: Matrix) -> str:
             *(_markdown_cell(cell) for cell in row.cells),
             "",
         ]
-        for reason, ids in _reasons(row):
-            lines += [f"- not made, {', '.join(ids)}: {_inline(reason)}"]
-        lines += [f"- {_inline(note)}" for note in row.notes]
+        lines += [f"- {_inline(note)}" for note in (*_reasons(row), *row.notes)]
         lines.append("")
     return "\n".join(lines)
 
@@ -116,13 +115,24 @@ def _interval(figure: Figure) -> str:
     return f"{value:.1f} ({low:.1f}-{high:.1f})"
 
 
-def _reasons(row: Row) -> Iterator[tuple[str, list[str]]]:
-    """Why cells are empty, each reason once with its cells."""
-    found: dict[str, list[str]] = {}
+def _reasons(row: Row) -> Iterator[str]:
+    """Why cells are empty or lack something, each reason once with its cells."""
+    found: dict[tuple[str, str], list[str]] = {}
     for cell in row.cells:
-        if cell.state != "made":
-            found.setdefault(cell.reason, []).append(f"{cell.format}/{cell.precision}")
-    yield from found.items()
+        for what, reason in _lacks(cell):
+            found.setdefault((what, reason), []).append(f"{cell.format}/{cell.precision}")
+    for (what, reason), ids in found.items():
+        yield f"{what}, {', '.join(ids)}: {reason}"
+
+
+def _lacks(cell: Cell) -> Iterator[tuple[str, str]]:
+    if cell.state != "made":
+        yield "not made", cell.reason
+        return
+    if not cell.figures and cell.figures_note:
+        yield "figures not measured", cell.figures_note
+    if cell.latency_ms is None and cell.latency_note:
+        yield "latency not measured", cell.latency_note
 
 
 def _inline(text: str) -> str:
@@ -187,13 +197,16 @@ def _cell(row: Row, cell: Cell, largest: tuple[float, float]) -> str:
     agreement = cell.parity.decision_agreement if cell.parity else 0.0
     colour = "good" if agreement >= GOOD else "fair" if agreement >= FAIR else "weak"
     size = f"{cell.bytes / 1e6:.2f} MB" + _bar(cell.bytes, largest[0])
-    time = "" if cell.latency_ms is None else f"{cell.latency_ms:.2f} ms"
-    time += _bar(cell.latency_ms or 0.0, largest[1])
+    time = f"<span title='{escape(cell.latency_note)}'>time not measured</span>"
+    if cell.latency_ms is not None:
+        time = f"{cell.latency_ms:.2f} ms{_bar(cell.latency_ms, largest[1])}"
     shown = _first_figure(row, cell)
-    figure = f"<span title='{escape(_figure_words(shown))}'>{_short(shown)}</span>" if shown else ""
+    figure = f"<span title='{escape(cell.figures_note)}'>figures not measured</span>"
+    if shown:
+        figure = f"<span title='{escape(_figure_words(shown))}'>{_short(shown)}</span>"
     return (
         f"<td class={colour}><b>{100 * agreement:.1f} %</b> equal<div>{figure}</div>"
-        f"<div>{size}</div><div>{time or 'time not measured'}</div></td>"
+        f"<div>{size}</div><div>{time}</div></td>"
     )
 
 
@@ -217,8 +230,7 @@ def _bar(value: float, largest: float) -> str:
 
 def _details(row: Row) -> str:
     body = "".join(_details_row(cell) for cell in row.cells)
-    notes = [f"not made, {', '.join(ids)}: {reason}" for reason, ids in _reasons(row)]
-    listed = "".join(f"<li>{escape(text)}</li>" for text in (*notes, *row.notes))
+    listed = "".join(f"<li>{escape(text)}</li>" for text in (*_reasons(row), *row.notes))
     members = f"<p>Pipeline of {escape(', '.join(row.members))}.</p>" if row.members else ""
     return (
         f"<details><summary>{escape(row.name)}</summary>{members}"
