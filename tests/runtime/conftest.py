@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tiny_bundles
 import tiny_pipelines
+from numpy.typing import NDArray
 
-from clinicedge.runtime import load, open_session
+from clinicedge.runtime import load, open_session, phantom
 from clinicedge.runtime.bundle import Bundle
 from clinicedge.runtime.figures import Parity
 from clinicedge.runtime.files import sha256_bytes
@@ -180,6 +181,12 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, acceptance_memory
     state.mkdir()
     (state / "acceptance").symlink_to(acceptance_memory)
     monkeypatch.setenv("CLINICEDGE_STATE", str(state))
+
+
+@pytest.fixture(scope="session")
+def chest() -> NDArray[np.uint8]:
+    """The pixels of a small phantom."""
+    return phantom.draw(phantom.Phantom(height=96, width=128, opacity=0.5)).pixels
 
 
 @pytest.fixture
