@@ -230,8 +230,11 @@ def _goal(card: Card) -> str:
         goal += f", label smoothing {recipe['label_smoothing']:g}"
     if recipe.get("focal_gamma"):
         goal += f" (focal, gamma {recipe['focal_gamma']:g})"
-    weight = recipe.get("positive_weight", 1.0)
-    return goal + (f", positive pixels weighted {weight:g}" if card.masks and weight != 1.0 else "")
+    if not card.masks:
+        return goal
+    told = {"positive_weight": "positive pixels", "focal_weight": "pixel loss"}
+    weights = {words: recipe.get(key, 1.0) for key, words in told.items()}
+    return goal + "".join(f", {words} weighted {w:g}" for words, w in weights.items() if w != 1.0)
 
 
 def _notes(card: Card) -> list[str]:

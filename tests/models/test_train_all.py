@@ -276,8 +276,8 @@ def test_both_through_the_command_line(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     common = ("--data", data, "--quick", "--threads", 1)
-    words = ("train", "--all", SMALL, "--forms", "plain", "--out", tmp_path / "runs", *common)
-    words = (*words, "--epochs", 1)
+    runs = ("--forms", "plain", "--out", tmp_path / "runs", "--epochs", 1)
+    words = ("train", "--all", SMALL, *runs, *common)
     assert command(*words) == 0
     assert "trained" in capsys.readouterr().out
     assert command(*words, "--json") == 0

@@ -1,13 +1,18 @@
 """Which loss a recipe trains with, and how its parts weigh."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from clinicedge.models import weights
+from clinicedge.models.training.card import read_card
+from clinicedge.models.training.card_page import render
 from clinicedge.models.training.findings import FindingArrays, FindingsObjective
 from clinicedge.models.training.masks import mask_loss
 from clinicedge.models.training.recipe import FOCAL_GAMMA, Recipe, recipe_for, with_loss
-from clinicedge.models.zoo import names
+from clinicedge.models.zoo import names, spec
 
 
 def test_dice_and_focal_loss_weigh_as_the_recipe_says() -> None:
@@ -43,3 +48,11 @@ def test_a_findings_run_chooses_its_loss() -> None:
         for recipe in (usual, focal)
     )
     assert forgetful < plain / 100
+
+
+def test_the_card_tells_the_weights() -> None:
+    card = read_card(weights.CLONE_FOLDER / "lungs-128.json")
+    weighted = {**card.recipe, "focal_weight": 0.5, "positive_weight": 5.0}
+    text = render(replace(card, recipe=weighted), spec(card.name))
+    assert "soft Dice and pixel loss, positive pixels weighted 5, pixel loss weighted 0.5," in text
+    assert "weighted" not in render(card, spec(card.name))
