@@ -44,7 +44,7 @@ RUNS = 100
 _STEPS = 100
 # In the cache folder: where the lungs of the test films are.
 _LUNGS = "lungs"
-Keep = Callable[[Matrix], None]
+Keep = Callable[[Matrix], object]
 
 
 @dataclass(frozen=True)

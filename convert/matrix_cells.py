@@ -81,7 +81,7 @@ def _figures_note(artifact: Artifact) -> str:
     data = artifact.parity.data
     if data == PHANTOMS:
         return "no data folder of this model was found; phantom films are not labelled"
-    return f"{data}, {artifact.parity.part}: no label is on some films and missing on others"
+    return f"{data}, guard: no label is on some films and missing on others"
 
 
 def _figures(artifact: Artifact) -> Iterator[Measured]:
