@@ -26,7 +26,7 @@ def peer(name: str, weights: Path | None, folder: Path, plan: Plan) -> Entry:
     """Somebody else's network, built here."""
     one = PEERS[name]
     row = Row(one.title, one.prompt, "random values" if weights is None else weights.name)
-    row = row.noted(one.remark)
+    row = row.noted(one.remark, *(["timed with 1 box"] if one.prompt != "none" else []))
     if weights is None and one.untrained:
         row = row.noted(one.untrained)
     size = median_size(plan.held, plan.film)

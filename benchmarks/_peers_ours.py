@@ -12,6 +12,7 @@ from clinicedge.profiles.film_worker import FilmJob
 from clinicedge.profiles.inner_models import inner_models
 from clinicedge.profiles.measure import ask_worker
 from clinicedge.runtime import Film, Predictor
+from clinicedge.runtime.boxes import Boxes
 from clinicedge.runtime.bundle import Bundle
 from clinicedge.runtime.errors import ClinicEdgeError
 from clinicedge.runtime.images import read_film
@@ -25,16 +26,18 @@ def ours(bundle: Bundle, precision: str, plan: Plan) -> Entry:
     models = inner_models(bundle)
     sides = [m.bundle.manifest.input for m in models]
     papers = [m.bundle.manifest.provenance for m in models]
+    asked = manifest.task == "promptable-segmentation"
+    boxes = (plan.film.box,) if asked else ()
     row = Row(
         model=f"{manifest.name} {precision.upper()}",
-        prompt="a box" if manifest.task == "promptable-segmentation" else "none",
+        prompt="a box" if asked else "none",
         weights=" + ".join(dict.fromkeys(trained_on(p) for p in papers)),
         input=" + ".join(f"{s.width}" for s in sides if s),
     )
     try:
         predictor = bundle.predictor(plan.engine, precision, plan.threads)
         film = read_film(plan.film.path, predictor.input.dicom.voi)
-        row = replace(row, size_mb=size_of(predictor)).noted(found_on(predictor, film))
+        row = replace(row, size_mb=size_of(predictor)).noted(found_on(predictor, film, boxes))
     except ClinicEdgeError as err:
         return Entry(row.noted(f"cannot run: {err}"))
     if plan.held is not None:
@@ -47,6 +50,7 @@ def ours(bundle: Bundle, precision: str, plan: Plan) -> Entry:
         threads=plan.threads,
         seconds=plan.rounds.seconds,
         runs=plan.rounds.runs,
+        boxes=boxes,
     )
     return Entry(row, partial(ask_worker, "film_worker", job, row.model))
 
@@ -69,11 +73,16 @@ def size_of(predictor: Predictor) -> float:
     return sum(artifacts.values()) / 1e6
 
 
-def found_on(predictor: Predictor, film: Film) -> str:
-    """How many lesions the timed answer outlines: without any a pipeline skips its segmenter."""
-    answer = predictor.predict(film)
+def found_on(predictor: Predictor, film: Film, boxes: Boxes) -> str:
+    """How many boxes the timed answer outlines: each takes time, and without any a pipeline skips
+    its segmenter."""
+    answer = predictor.predict(film, boxes)
     if not isinstance(answer, Segmentation):
         return "answers without a mask"
     count = len(answer.lesions)
-    skipped = predictor.bundle.manifest.kind == "pipeline" and not count
-    return f"lesions on the timed film: {count}{', so its segmenter was not run' * skipped}"
+    counted = f"{count} box{'es' * (count != 1)}"
+    if boxes:
+        return f"timed with {counted}"
+    if predictor.bundle.manifest.kind == "model":
+        return f"lesions on the timed film: {count}"
+    return f"timed with {counted} that it found{', so its segmenter was not run' * (not count)}"

@@ -5,9 +5,10 @@ the film, milliseconds from the decoded film to the mask (median of interleaved 
 processes) and the peak memory of such a process, each network at its own input size. Bundles are
 measured in FP32 and INT8. A peer is exported by its own library to ONNX, FP32, and runs in ONNX
 Runtime with as many threads, so that what differs is the network. It is timed with random values
-unless --weights brings its own; accuracy of random values is never told. A row that cannot be
-measured says why. The last row is what a box alone gives to those that need one. Decision 0016
-says what that compares and what not. --json prints the numbers.
+unless --weights brings its own; accuracy of random values is never told. A pipeline outlines every
+box that it finds; its segmenter has rows of its own, asked with one box as the peers are. A row
+that cannot be measured says why. The last row is what a box alone gives to those that need one.
+Decision 0016 says what that compares and what not. --json prints the numbers.
 
 Tried: mobilesam-mirror 1.0.0, timm 1.0.31, dynamic-network-architectures 0.4.4, nnunetv2 2.8.1 (all
 Apache-2.0; --no-deps, their torch and torchvision being ours) and ultralytics 8.4.190 (AGPL-3.0,
@@ -45,7 +46,8 @@ from clinicedge.profiles.measure import Rounds
 from clinicedge.runtime import load
 from clinicedge.runtime.errors import ClinicEdgeError
 
-USUAL_BUNDLES = ("lesion-segmenter*", "segunet-*")
+# Our U-Net is segunet-256 of bone tumours, lungs-128 of lungs.
+USUAL_BUNDLES = ("lesion-segmenter*", "segunet-*", "lungs-128")
 PRECISIONS = ("fp32", "int8")
 
 
@@ -62,7 +64,8 @@ def entries_of(options: argparse.Namespace, plan: Plan, workshop: Path) -> list[
     found = []
     for folder in folders(options.bundles):
         bundle = load(folder)
-        found += [ours(bundle, precision, plan) for precision in PRECISIONS]
+        parts = [inner for member, inner in bundle.members() if member.role == "segmenter"]
+        found += [ours(b, precision, plan) for b in (bundle, *parts) for precision in PRECISIONS]
     if not found:
         missing = "no bundle named and none in bundles/; make one with `clinicedge convert`"
         found = [Entry(Row("clinicedge", "none", "-").noted(f"cannot run: {missing}"))]

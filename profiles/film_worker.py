@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..runtime.boxes import Boxes
 from ..runtime.errors import ClinicEdgeError
 from ..runtime.records import from_json, to_json
 from .worker import EXIT_REFUSED, Sample, import_engine, sampled, timed_runs
@@ -19,7 +20,10 @@ from .worker import EXIT_REFUSED, Sample, import_engine, sampled, timed_runs
 
 @dataclass(frozen=True)
 class FilmJob:
-    """What to measure: `predict` of a bundle on the film in a file; otherwise as `worker.Job`."""
+    """What to measure: `predict` of a bundle on the film in a file; otherwise as `worker.Job`.
+
+    `boxes`: x0 y0 x1 y1 on the film, of a promptable model what it is asked with.
+    """
 
     bundle: str
     film: str
@@ -28,6 +32,7 @@ class FilmJob:
     threads: int
     seconds: float
     runs: int
+    boxes: Boxes = ()
 
 
 def measure(job: FilmJob) -> Sample:
@@ -48,7 +53,7 @@ def measure(job: FilmJob) -> Sample:
     predictor = bundle.predictor(job.engine, job.precision, job.threads)
     loaded = time.perf_counter()
     # A new film each time: what was found on the film before must not be taken again.
-    runs = timed_runs(lambda: predictor.predict(replace(film)), job.seconds, job.runs)
+    runs = timed_runs(lambda: predictor.predict(replace(film), job.boxes), job.seconds, job.runs)
     return sampled(predictor.report.session, (start, imported, loaded), runs)
 
 
