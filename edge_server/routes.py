@@ -27,6 +27,19 @@ from .workers import Workers
 PNG = "image/png"
 MAX_LISTED = 200
 _Word = Annotated[str, StringConstraints(max_length=100)]
+# The form of a new case.
+_Film = Annotated[UploadFile, File(description="PNG, JPEG or DICOM file")]
+_Model = Annotated[
+    str | None, Form(description="the default one where none is named", max_length=200)
+]
+_Opinion = Annotated[
+    str | None, Form(description='a label of the model, or "unsure"', max_length=100)
+]
+_Findings = Annotated[
+    list[_Word] | None,
+    Form(description='findings of the model, the main one first; or "none" alone'),
+]
+_Symptoms = Annotated[list[_Word] | None, Form(description=f"some of {', '.join(SYMPTOMS)}")]
 _PICTURE: dict[int | str, dict[str, Any]] = {200: {"content": {PNG: {}}}}
 _PICTURE_OR_JSON: dict[int | str, dict[str, Any]] = {
     200: {"content": {PNG: {}, "application/json": {}}}
@@ -66,20 +79,11 @@ def _add_cases(router: APIRouter, server: Server) -> None:
     @router.post("/api/v1/cases", status_code=201, tags=["cases"])
     async def post_case(
         response: Response,
-        film: Annotated[UploadFile, File(description="PNG, JPEG or DICOM file")],
-        model: Annotated[
-            str | None, Form(description="the default one where none is named", max_length=200)
-        ] = None,
-        first_opinion: Annotated[
-            str | None, Form(description='a label of the model, or "unsure"', max_length=100)
-        ] = None,
-        first_findings: Annotated[
-            list[_Word] | None,
-            Form(description='findings of the model, the main one first; or "none" alone'),
-        ] = None,
-        symptoms: Annotated[
-            list[_Word] | None, Form(description=f"some of {', '.join(SYMPTOMS)}")
-        ] = None,
+        film: _Film,
+        model: _Model = None,
+        first_opinion: _Opinion = None,
+        first_findings: _Findings = None,
+        symptoms: _Symptoms = None,
     ) -> CaseView:
         """Send a film and get a second opinion, kept as a case.
 

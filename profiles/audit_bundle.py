@@ -88,10 +88,7 @@ def audit_bundle(
     dataset = read_dataset(data, answer.labels)
     chosen = choose_parts(bundle, dataset, question)
     refuse_used_films(bundle, chosen)
-    names, _ = variants(bundle, question.artifacts)
-    name = min(names, key=lambda n: (n != "onnx/fp32" and not question.artifacts, names.index(n)))
-    predictor = bundle.predictor(precision=name, threads=question.threads)
-    session = predictor.report.session
+    predictor, ran = _opened(bundle, question)
     parts = [
         _part(part, films, predictor, (answer.positive_label or "", lungs), progress)
         for part, films in chosen.items()
@@ -100,7 +97,7 @@ def audit_bundle(
         schema=SCHEMA,
         model=bundle.manifest.name,
         bundle_id=bundle.id,
-        ran=Ran(name, predictor.report.artifact_sha256, session.engine_version, session.compute),
+        ran=ran,
         data=dataset.name,
         lungs=lungs.source,
         fill=FILL,
@@ -109,6 +106,15 @@ def audit_bundle(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         parts=tuple(parts),
     )
+
+
+def _opened(bundle: Bundle, question: Question) -> tuple[Predictor, Ran]:
+    """The artifact that is audited."""
+    names, _ = variants(bundle, question.artifacts)
+    name = min(names, key=lambda n: (n != "onnx/fp32" and not question.artifacts, names.index(n)))
+    predictor = bundle.predictor(precision=name, threads=question.threads)
+    report, session = predictor.report, predictor.report.session
+    return predictor, Ran(name, report.artifact_sha256, session.engine_version, session.compute)
 
 
 def keep_audit(bundle: Bundle, report: AuditReport) -> Path:

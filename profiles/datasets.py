@@ -96,14 +96,9 @@ def read_dataset(root: Path, labels: Sequence[str] = LABELS) -> Dataset:
     films, kept = [], []
     for number, row in enumerate(rows, start=2):
         where = f"{path}, line {number}"
-        label = row["label"] if "label" in row else label_of_findings(row["findings"], labels)
-        if not label and by_findings:
+        label = _label(row, labels, where)
+        if not label:
             continue
-        if label not in labels:
-            raise DataManifestError(
-                f"{where}: label {label!r}; expected one of {', '.join(labels)}. "
-                "Rename the label or remove the line."
-            )
         row = _with_split({**row, "label": label}) if by_findings else row
         films.append(_read_film(root.resolve(), row, _origin(row, name), where))
         kept.append(row)
@@ -113,6 +108,17 @@ def read_dataset(root: Path, labels: Sequence[str] = LABELS) -> Dataset:
             "expected them in the column label, or among the findings."
         )
     return replace(_dataset(root, kept, films), left_out=len(rows) - len(films))
+
+
+def _label(row: dict[str, str], labels: Sequence[str], where: str) -> str:
+    """Of a film; "" where it has findings that are none of the labels."""
+    label = row["label"] if "label" in row else label_of_findings(row["findings"], labels)
+    if label not in labels and (label or "findings" not in row):
+        raise DataManifestError(
+            f"{where}: label {label!r}; expected one of {', '.join(labels)}. "
+            "Rename the label or remove the line."
+        )
+    return label
 
 
 def label_of_findings(findings: str, labels: Sequence[str]) -> str:

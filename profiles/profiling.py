@@ -62,15 +62,12 @@ def measure_bundle(
         ArtifactError, IntegrityError: a pipeline's member is missing or was exchanged.
         FilmError: `film` cannot be read.
     """
-    machine = this_machine()
+    machine, load = this_machine(), room(bundle.folder).load
     count = threads or min(machine.cores, profile.threads)
-    load = room(bundle.folder).load
     models = [_Model(m, count, machine.bf16, plan) for m in inner_models(bundle)]
     run = _Run(plan, profile.budget, progress)
-    if bundle.manifest.kind == "model":
-        found = _model(models[0], run)
-    else:
-        found = _pipeline(bundle, models, count, film, run)
+    one = bundle.manifest.kind == "model"
+    found = _model(models[0], run) if one else _pipeline(bundle, models, count, film, run)
     return CostReport(
         schema=LATENCY_SCHEMA,
         model=bundle.manifest.name,

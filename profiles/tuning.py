@@ -147,36 +147,19 @@ def tune(
     """
     _require_writable(table_path(bundle.id))
     able, rejected = _candidates(bundle, threads or thread_counts(usable_cores()), min_agreement)
-    samples: dict[Cell, list[Sample]] = {cell: [] for cell in able}
-    failed: dict[Cell, str] = {}
-
-    def ask(cell: Cell, _round: int) -> None:
-        if cell not in failed:
-            try:
-                samples[cell].append(sample(bundle, cell, plan.seconds, plan.runs))
-            except EngineError as err:
-                failed[cell] = str(err)
-
-    first = min(FIRST_ROUNDS, plan.rounds)
-    interleave(able, first, ask, progress)
-    hopeful = _hopeful({c: s for c, s in samples.items() if c not in failed})
-    interleave(hopeful, plan.rounds - first, ask, progress)
-    rejected += tuple(Skipped(c.artifact, c.engine, reason) for c, reason in failed.items())
-    measured = {c: samples[c] for c in able if c not in failed}
-    if not measured:
+    race = _race(bundle, able, plan, progress)
+    rejected += race.failed
+    if not race.measured:
         raise _nothing(bundle, rejected)
-    winner = _winner(bundle, {c: measured[c] for c in hopeful if c in measured})
-    version = measured[winner][-1].engine_version
-    choice = Choice(winner.artifact, winner.compute, winner.engine, winner.threads, version)
+    choice = _chosen(bundle, race)
+    rows = (_row(bundle, cell, samples) for cell, samples in race.measured.items())
     result = TuneResult(
         model=bundle.manifest.name,
         bundle_id=bundle.id,
         machine_id=machine_id(),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         choice=choice,
-        rows=tuple(
-            sorted((_row(bundle, c, s) for c, s in measured.items()), key=lambda r: r.p50_ms)
-        ),
+        rows=tuple(sorted(rows, key=lambda row: row.p50_ms)),
         rejected=rejected,
     )
     write_atomic(table_path(bundle.id), dump_bytes(result))
@@ -214,6 +197,46 @@ def _candidates(
     if not able:
         raise _nothing(bundle, tuple(rejected))
     return tuple(able), tuple(rejected)
+
+
+@dataclass(frozen=True, eq=False)
+class _Race:
+    """Samples of the cells that never failed; `hopeful` ran all rounds, or failed in them."""
+
+    measured: dict[Cell, list[Sample]]
+    hopeful: tuple[Cell, ...]
+    failed: tuple[Skipped, ...]
+
+
+def _race(bundle: Bundle, able: tuple[Cell, ...], plan: Rounds, progress: Progress) -> _Race:
+    """Every cell in the first rounds, whoever still can win in the others."""
+    samples: dict[Cell, list[Sample]] = {cell: [] for cell in able}
+    failed: dict[Cell, str] = {}
+
+    def ask(cell: Cell, _round: int) -> None:
+        if cell not in failed:
+            try:
+                samples[cell].append(sample(bundle, cell, plan.seconds, plan.runs))
+            except EngineError as err:
+                failed[cell] = str(err)
+
+    first = min(FIRST_ROUNDS, plan.rounds)
+    interleave(able, first, ask, progress)
+    hopeful = _hopeful({c: s for c, s in samples.items() if c not in failed})
+    interleave(hopeful, plan.rounds - first, ask, progress)
+    return _Race(
+        measured={c: s for c, s in samples.items() if c not in failed},
+        hopeful=hopeful,
+        failed=tuple(Skipped(c.artifact, c.engine, reason) for c, reason in failed.items()),
+    )
+
+
+def _chosen(bundle: Bundle, race: _Race) -> Choice:
+    # Should none of the fastest have ended well, a slow one did.
+    samples = {c: race.measured[c] for c in race.hopeful if c in race.measured} or race.measured
+    winner = _winner(bundle, samples)
+    version = samples[winner][-1].engine_version
+    return Choice(winner.artifact, winner.compute, winner.engine, winner.threads, version)
 
 
 def _objection(bundle: Bundle, cell: Cell, min_agreement: float) -> str:
