@@ -23,6 +23,7 @@ from pydicom.uid import (
 )
 
 from . import colour
+from .dicom_regions import body_part, text_of
 from .errors import DamagedFilmError, FilmError, FilmSizeError, NotAFilmError
 from .files import sha256_bytes
 from .film import Film, FilmSource
@@ -77,8 +78,8 @@ def film_of(dataset: FileDataset, name: str, voi: Voi, sha256: str) -> Film:
         "dicom",
         name,
         sha256,
-        _text(dataset, "BodyPartExamined"),
-        _text(dataset, "Modality"),
+        body_part(dataset),
+        text_of(dataset, "Modality"),
         notes + more,
     )
     return Film(np.ascontiguousarray(pixels), spacing, source)
@@ -90,11 +91,6 @@ def damaged(name: str, reason: str) -> DamagedFilmError:
         f"'{name}' is a DICOM file that cannot be decoded ({' '.join(reason.split())[:200]}): it "
         "was cut short, changed on the way, or written wrongly. Send it again from the machine."
     )
-
-
-def _text(dataset: Dataset, keyword: str) -> str | None:
-    value = dataset.get(keyword)
-    return str(value).strip() or None if value is not None else None
 
 
 def number_of(dataset: Dataset, keyword: str) -> int:
@@ -143,7 +139,7 @@ def check_header(dataset: FileDataset, name: str) -> None:
     """
     rows, columns = number_of(dataset, "Rows"), number_of(dataset, "Columns")
     if "PixelData" not in dataset:
-        modality = _text(dataset, "Modality") or "unknown"
+        modality = text_of(dataset, "Modality") or "unknown"
         if rows and columns and "FloatPixelData" not in dataset:
             raise damaged(name, f"it announces {columns} x {rows} pixels and has none")
         raise NotAFilmError(
@@ -159,7 +155,7 @@ def check_header(dataset: FileDataset, name: str) -> None:
             f"'{name}' has {frames} frames; a film has one. Send a single radiograph, or ask about "
             "its frames as slices."
         )
-    bits, kind = number_of(dataset, "BitsAllocated"), _text(dataset, "PhotometricInterpretation")
+    bits, kind = number_of(dataset, "BitsAllocated"), text_of(dataset, "PhotometricInterpretation")
     if bits not in (8, 16) or kind not in (*_GREYS, *_COLOURS, "PALETTE COLOR"):
         raise NotAFilmError(
             f"'{name}' has {bits} bits a pixel and the colours {kind}; a film has 8 or 16 and is "
@@ -299,7 +295,7 @@ def _levels(dataset: FileDataset, seen: NDArray[np.int32], voi: Voi) -> _Levels:
             shades, words = (real - low) / ((high - low) or 1.0), f"full range {low:g}..{high:g}"
     if not np.isfinite(shades).all():
         raise ValueError(f"rescale or window ({words}) gives no finite grey")
-    kind, shape = dataset.PhotometricInterpretation, _text(dataset, "PresentationLUTShape")
+    kind, shape = dataset.PhotometricInterpretation, text_of(dataset, "PresentationLUTShape")
     notes = (*notes, words)
     if kind == "MONOCHROME1":
         shades, notes = 1 - shades, (*notes, "inverted: MONOCHROME1")
@@ -324,7 +320,7 @@ def _window(real: NDArray[np.float64], dataset: FileDataset) -> tuple[NDArray[np
     low, high = mapped[-2:]
     shades = (mapped[:-2] - low) / (high - low)
     center, width = (_first(dataset[k].value) for k in ("WindowCenter", "WindowWidth"))
-    function = _text(dataset, "VOILUTFunction") or "LINEAR"
+    function = text_of(dataset, "VOILUTFunction") or "LINEAR"
     return shades, f"window {center:g}/{width:g} {function}"
 
 

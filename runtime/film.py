@@ -14,8 +14,9 @@ class FilmSource:
     """Where a film came from.
 
     `sha256` is of the file's bytes, None for films made in memory. `body_part` and `modality`
-    are DICOM's (0018,0015) and (0008,0060), None where the file does not say. `notes` tell what
-    was done that a reader should know, e.g. "inverted: MONOCHROME1".
+    are DICOM's (0018,0015), else the meaning of the region (0008,2218), and (0008,0060), None where
+    the file does not say. `notes` tell what was done that a reader should know, e.g. "inverted:
+    MONOCHROME1".
     """
 
     format: FilmFormat
