@@ -68,14 +68,21 @@ def read(source: Path, _readers: Readers, progress: Progress) -> Found:
             Bad(str(f.relative_to(root)), f"{table} has no row for it") for f in films.values()
         ),
         boxes=_boxes(root, {r.film.name: r.film for r in taken}, sizes),
-        notes=(
-            f"{len(rows) - len(taken)} films of the table are not in the folder, left aside",
-            "findings were mined from reports, pneumonia among the least reliable; most films are "
-            "of adults, outside the intended use of models for children",
-            f"{sum(not r.values['label'] for r in taken)} films have findings other than "
-            "pneumonia: no label, left out where NORMAL and PNEUMONIA are asked for",
-            "the official test list was used" if tests else "no test_list.txt: all films are train",
-        ),
+        notes=_notes(taken, len(rows) - len(taken), bool(tests)),
+    )
+
+
+def _notes(taken: list[Row], left: int, with_tests: bool) -> tuple[str, ...]:
+    """What to know of the films; `left` are in the table alone."""
+    return (
+        f"{left} films of the table are not in the folder, left aside",
+        "findings were mined from reports, pneumonia among the least reliable; most films are "
+        "of adults, outside the intended use of models for children",
+        f"{sum(not r.values['label'] for r in taken)} films have findings other than "
+        "pneumonia: no label, left out where NORMAL and PNEUMONIA are asked for",
+        "the official test list was used"
+        if with_tests
+        else "no test_list.txt: all films are train",
     )
 
 
