@@ -72,7 +72,7 @@ def read(source: Path, _readers: Readers, progress: Progress) -> Found:
     )
 
 
-def _notes(taken: list[Row], left: int, with_tests: bool) -> tuple[str, ...]:
+def _notes(taken: list[Row], left: int, tests: bool) -> tuple[str, ...]:
     """What to know of the films; `left` are in the table alone."""
     return (
         f"{left} films of the table are not in the folder, left aside",
