@@ -80,9 +80,7 @@ def _notes(taken: list[Row], left: int, tests: bool) -> tuple[str, ...]:
         "of adults, outside the intended use of models for children",
         f"{sum(not r.values['label'] for r in taken)} films have findings other than "
         "pneumonia: no label, left out where NORMAL and PNEUMONIA are asked for",
-        "the official test list was used"
-        if with_tests
-        else "no test_list.txt: all films are train",
+        "the official test list was used" if tests else "no test_list.txt: all films are train",
     )
 
 
