@@ -1,14 +1,15 @@
 """VinDr-PCXR (Pham et al. 2022, doi 10.13026/k8qc-na36): children's films in DICOM, 15 labels.
 
 Where several radiologists read a film, a finding counts with more than half of them, or with any
-of them, as asked for.
+of them, as asked for; so does a pneumonia of either kind. A film is normal where more than half see
+no finding and none of the five counts.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...runtime.errors import DataError
-from ..datasets import BETWEEN_FINDINGS
+from ..datasets import BETWEEN_FINDINGS, LABELS
 from ..measure import Progress
 from .found import (
     Bad,
@@ -28,6 +29,9 @@ LAYOUT = (
 FINDINGS = ("Bronchitis", "Broncho-pneumonia", "Other disease", "Bronchiolitis", "Pneumonia")
 # The tables' own spelling.
 _OWN = {name: name for name in FINDINGS} | {"Broncho-pneumonia": "Brocho-pneumonia"}
+_PNEUMONIAS = ("Pneumonia", "Broncho-pneumonia")
+_NONE_SEEN = "No finding"
+NORMAL, PNEUMONIA = LABELS
 _TRUE, _FALSE = ("1", "1.0"), ("0", "0.0", "")
 
 
@@ -46,7 +50,7 @@ def read(source: Path, readers: Readers, progress: Progress) -> Found:
         bad += worse
     return Found(
         root=root,
-        columns=("findings", "patient", "split", "readers", "origin"),
+        columns=("label", "findings", "patient", "split", "readers", "origin"),
         group="findings",
         rows=tuple(rows),
         bad=tuple(bad),
@@ -55,6 +59,7 @@ def read(source: Path, readers: Readers, progress: Progress) -> Found:
             "then fall into different parts",
             f"a finding counts with {'any' if readers == 'any' else 'more than half'} of a "
             "film's readers; labels beyond the five are left aside",
+            "the label is NORMAL, PNEUMONIA (broncho-pneumonia too), or empty where it is neither",
         ),
     )
 
@@ -76,11 +81,13 @@ def _read_part(
             continue
         try:
             found = _findings(readings, columns, readers)
+            label = _label(readings, columns, readers)
             patient = _patient(film) or image
         except DataError as err:
             bad.append(Bad(str(film.relative_to(root)), str(err)))
             continue
         values = {
+            "label": label,
             "findings": BETWEEN_FINDINGS.join(found),
             "patient": patient,
             "split": part,
@@ -95,9 +102,9 @@ def _read_part(
 
 
 def _columns(row: Mapping[str, str], table: Path) -> dict[str, str]:
-    """The table's own name of each finding."""
+    """The table's own name of each finding, and of having none."""
     found = {}
-    for name, own in _OWN.items():
+    for name, own in (*_OWN.items(), (_NONE_SEEN, _NONE_SEEN)):
         column = next((c for c in (name.lower(), own.lower()) if c in row), None)
         if column is None:
             raise DataError(
@@ -118,16 +125,36 @@ def _readings(rows: Sequence[dict[str, str]]) -> dict[str, list[dict[str, str]]]
 def _findings(
     readings: Sequence[Mapping[str, str]], columns: Mapping[str, str], readers: Readers
 ) -> tuple[str, ...]:
-    needed = 1 if readers == "any" else len(readings) // 2 + 1
-    found = []
-    for name, column in columns.items():
-        cells = [reading[column] for reading in readings]
-        other = [cell for cell in cells if cell not in (*_TRUE, *_FALSE)]
-        if other:
-            raise DataError(f"{name} is {other[0]!r}; expected 0 or 1")
-        if sum(cell in _TRUE for cell in cells) >= needed:
-            found.append(name)
-    return tuple(found)
+    needed = _needed(readings, readers)
+    return tuple(name for name in FINDINGS if _votes(readings, columns, (name,)) >= needed)
+
+
+def _label(
+    readings: Sequence[Mapping[str, str]], columns: Mapping[str, str], readers: Readers
+) -> str:
+    """NORMAL or PNEUMONIA, "" where it is neither."""
+    well = _votes(readings, columns, (_NONE_SEEN,)) >= _needed(readings, "majority")
+    if _votes(readings, columns, _PNEUMONIAS) >= _needed(readings, readers):
+        return PNEUMONIA
+    return NORMAL if well and not _findings(readings, columns, readers) else ""
+
+
+def _needed(readings: Sequence[Mapping[str, str]], readers: Readers) -> int:
+    return 1 if readers == "any" else len(readings) // 2 + 1
+
+
+def _votes(
+    readings: Sequence[Mapping[str, str]], columns: Mapping[str, str], names: Sequence[str]
+) -> int:
+    """How many readers marked one of these."""
+    marked = 0
+    for reading in readings:
+        cells = {name: reading[columns[name]] for name in names}
+        for name, cell in cells.items():
+            if cell not in (*_TRUE, *_FALSE):
+                raise DataError(f"{name} is {cell!r}; expected 0 or 1")
+        marked += any(cell in _TRUE for cell in cells.values())
+    return marked
 
 
 def _patient(film: Path) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -92,6 +93,39 @@ def test_vindr_readers_agree_by_majority_or_any(vindr: Path, manifest: Manifest)
     rows = {r["file"]: r for r in manifest(vindr)}
     assert rows["train/a2.dicom"]["findings"] == "Pneumonia"
     assert rows["train/a3.dicom"]["findings"] == "Bronchiolitis|Pneumonia"
+
+
+def test_vindr_serves_both_tasks(vindr: Path, manifest: Manifest) -> None:
+    """NORMAL and PNEUMONIA for the first stage, five findings for the second."""
+    report = take("vindr-pcxr", vindr)
+    rows = {r["file"]: r for r in manifest(vindr)}
+    labels = {file: r["label"] for file, r in rows.items()}
+    assert labels["train/a1.dicom"] == "PNEUMONIA"
+    # One of two sees a pneumonia, the other none; bronchiolitis; nothing of the five.
+    assert {labels[f"train/{n}.dicom"] for n in ("a2", "a3")} == {""}
+    assert labels["test/b1.dicom"] == ""
+    well = "\n".join(["c1,R1,1,0,0,0,0,0,0", "c2,R1,1,0,0,0,0,0,0", "c2,R2,1,0,0,0,0,0,0"])
+    doubtful = ["c2,R3,0,0,0,0,0,1,0", "c3,R1,0,0,1,0,0,0,0", "c3,R2,0,0,0,0,0,1,0"]
+    table = vindr / "image_labels_train.csv"
+    words = table.read_text(encoding="utf-8").rstrip()
+    table.write_text("\n".join([words, well, *doubtful, "c3,R3,1,0,0,0,0,0,0\n"]), encoding="utf-8")
+    for name in ("c1", "c2", "c3"):
+        shutil.copyfile(vindr / "train" / "a1.dicom", vindr / "train" / f"{name}.dicom")
+    report = take("vindr-pcxr", vindr, options=ImportOptions(replace=True))
+    assert any("label" in note for note in report.notes)
+    data = read_dataset(vindr)
+    assert {f.path.stem: f.label for f in data.films} == {
+        "a1": "PNEUMONIA",
+        "c1": "NORMAL",
+        "c2": "NORMAL",
+        # Two of three see a pneumonia, each another one.
+        "c3": "PNEUMONIA",
+    }
+    assert data.left_out == 3
+    assert len(read_findings_dataset(vindr, FIVE).films) == 7
+    take("vindr-pcxr", vindr, options=ImportOptions(replace=True, readers="any"))
+    found = {f.path.stem: f.label for f in read_dataset(vindr).films}
+    assert found == dict.fromkeys(("a1", "a2", "a3", "c2", "c3"), "PNEUMONIA") | {"c1": "NORMAL"}
 
 
 def test_btxrd_outlines_become_masks(btxrd: Path, manifest: Manifest) -> None:
@@ -280,6 +314,8 @@ BROKEN = [
     ),
     ("vindr-pcxr", drop("train/a1.dicom"), "no such file"),
     ("vindr-pcxr", swap("image_labels_train.csv", "a1,R1,0,1", "a1,R1,0,2"), "expected 0 or 1"),
+    ("vindr-pcxr", swap("image_labels_train.csv", "a1,R1,0,", "a1,R1,x,"), "No finding is 'x'"),
+    ("vindr-pcxr", swap("image_labels_train.csv", "No finding", "None"), "expected also No find"),
     ("vindr-pcxr", swap("image_labels_train.csv", "Brocho-", "Pleuro-"), "expected also Brocho"),
     ("vindr-pcxr", swap("image_labels_test.csv", "b1,", "b2,"), "no row for it"),
     ("btxrd", drop(OUTLINE), "is missing"),
