@@ -1,5 +1,6 @@
 """The training loop: one model, one data folder, one run folder."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -15,7 +16,7 @@ from ...runtime.spec import InputSpec
 from .augment import shrink, to_input
 from .objective import Asking, Objective
 from .recipe import Recipe
-from .state import EpochFigures, MovingAverage, RunState, load_state, save_state
+from .state import EpochFigures, MovingAverage, RunState, kept, load_state, save_state
 
 CHECKPOINT = "checkpoint.pt"
 _PRIME = 1_000_003
@@ -38,10 +39,17 @@ class Trainer:
         spec: the network's input.
         folder: where checkpoint.pt is kept.
         device: torch's name of the device.
+        data: the films' fingerprint; "" checks none on `resume`.
     """
 
     def __init__(
-        self, module: nn.Module, spec: InputSpec, recipe: Recipe, folder: Path, device: str
+        self,
+        module: nn.Module,
+        spec: InputSpec,
+        recipe: Recipe,
+        folder: Path,
+        device: str,
+        data: str = "",
     ) -> None:
         self.recipe, self.spec, self.folder = recipe, spec, folder
         self.device = torch.device(device)
@@ -50,7 +58,7 @@ class Trainer:
         self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = _optimizer(self.module, recipe)
         self.ema = MovingAverage(self.module, recipe.ema_decay)
-        self.state = RunState(recipe=asdict(recipe))
+        self.state = RunState(recipe=asdict(recipe), data=data)
 
     @property
     def checkpoint(self) -> Path:
@@ -63,16 +71,18 @@ class Trainer:
         Raises:
             CheckpointError: it does not fit this run.
         """
-        self.state = load_state(
-            self.checkpoint, asdict(self.recipe), self.module, self.optimizer, self.ema
-        )
+        self.state = load_state(self.checkpoint, self.state, self.module, self.optimizer, self.ema)
 
     def train(self, objective: Objective, watch: Watch) -> RunState:
-        """Train to the end; select films choose the epoch and when to stop, nothing else."""
+        """Train to the end; select films choose the epoch and when to stop, nothing else.
+
+        Raises:
+            ModelError: no epoch came to a finite figure.
+        """
         while not self.state.finished:
             self._epoch(objective, watch)
             self._close_epoch(objective, watch)
-        return self.state
+        return kept(self.state, self.recipe)
 
     def steps(self, n_films: int, epoch: int) -> int:
         """Batches of an epoch; the last, incomplete one is left out."""
@@ -108,8 +118,10 @@ class Trainer:
             self.ema.update(self.module, at_this_size + state.step)
             state.step += 1
             watch.step()
-            if time.monotonic() - saved > 60 * self.recipe.checkpoint_minutes:
-                saved = time.monotonic()
+            now = time.monotonic()
+            if now - saved > 60 * self.recipe.checkpoint_minutes:
+                state.seconds += now - began
+                saved = began = now
                 save_state(self.checkpoint, state, self.module, self.optimizer, self.ema)
         state.seconds += time.monotonic() - began
 
@@ -175,11 +187,16 @@ class Trainer:
         watch.epoch(line)
 
     def _is_best(self, line: EpochFigures) -> bool:
-        """Whether the last epoch is to be kept; what came before full size does not compete."""
+        """Whether the last epoch is to be kept; what came before full size does not compete.
+
+        Equal is not better. Without a finite loss no score counts: masks of NaN are empty ones.
+        """
         history = self.state.history[min(self.recipe.first_full_epoch, line.epoch) :]
-        if self.recipe.keep == "score":
-            return line.select_score == max(h.select_score for h in history)
-        return line.select_loss == min(h.select_loss for h in history)
+        sound = [h for h in history if math.isfinite(h.select_loss)]
+        by_score = self.recipe.keep == "score"
+        goodness = {h.epoch: h.select_score if by_score else -h.select_loss for h in sound}
+        last = goodness.pop(line.epoch, math.nan)
+        return math.isfinite(last) and all(last > g for g in goodness.values() if g == g)
 
     def _judge(self, objective: Objective) -> tuple[float, float]:
         """Loss and score of the averaged weights on the select part, in float32.

@@ -13,9 +13,10 @@ from .. import weights
 from ..fold_names import whole_name
 from ..zoo import build, spec
 from .easier import easier_data, easier_recipe, easier_spec
+from .fingerprint import fingerprint
 from .loop import CHECKPOINT, Trainer, Watch
 from .recipe import Recipe
-from .state import EpochFigures, RunState
+from .state import EpochFigures, RunState, kept
 from .targets import Data, n_films, objective
 
 
@@ -80,7 +81,14 @@ def train_network(
     options: TrainOptions,
     progress: Progress | None = None,
 ) -> tuple[Trainer, RunState]:
-    """Train on the train part, choosing the epoch on select; no other part is read."""
+    """Train on the train part, choosing the epoch on select; no other part is read.
+
+    Raises:
+        CheckpointError: what is resumed is of another recipe or other data.
+        DataError: films or labels are missing in train or select.
+        ModelError: no such device or network, or no epoch came to a finite figure.
+        OutputError: the folder holds an earlier run, and it is not resumed.
+    """
     if whole_name(name) != name:
         raise ModelError(
             f"'{name}' is one fold of '{whole_name(name)}', expected the network's name. "
@@ -91,13 +99,16 @@ def train_network(
     model, folder = spec(name), options.run_folder(name)
     progress = progress or Progress()
     torch.manual_seed(recipe.seed)
-    module = build(name)
+    module, seconds = build(name), 0.0
     if recipe.start:
         weights.load_into(module, weights.find(spec(recipe.start), options.weights))
     if recipe.first_epochs and not (folder / CHECKPOINT).exists():
         first = _learn_first(module, data, (model, recipe), options, progress)
         module.load_state_dict(first.best)
-    trainer = Trainer(module, model.input, recipe, folder, pick_device(options.device))
+        seconds = first.seconds
+    device = pick_device(options.device)
+    trainer = Trainer(module, model.input, recipe, folder, device, fingerprint(data))
+    trainer.state.seconds = seconds
     if trainer.checkpoint.exists():
         if not options.resume:
             raise OutputError(
@@ -119,10 +130,11 @@ def _learn_first(
     model, recipe = wanted
     short = easier_recipe(recipe)
     folder = options.run_folder(model.name) / "first"
-    trainer = Trainer(module, model.input, short, folder, pick_device(options.device))
+    films = easier_data(model, data, recipe.first_labels)
+    device = pick_device(options.device)
+    trainer = Trainer(module, model.input, short, folder, device, fingerprint(films))
     if trainer.checkpoint.exists():
         trainer.resume()
-    films = easier_data(model, data, recipe.first_labels)
     return _train(trainer, easier_spec(model, recipe.first_labels), films, options, progress)
 
 
@@ -131,7 +143,7 @@ def _train(
 ) -> RunState:
     state = trainer.state
     if state.finished:
-        return state
+        return kept(state, trainer.recipe)
     progress.reading(n_films(data))
     goal = objective(model, data, trainer.recipe, options.weights, progress.read)
     progress.training([trainer.steps(len(goal), e) for e in range(trainer.recipe.epochs)], state)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...runtime.errors import CheckpointError
+from ...runtime.errors import CheckpointError, ModelError
 from ...runtime.files import write_atomic
 from .recipe import Recipe
 
@@ -35,7 +35,11 @@ class EpochFigures:
 @dataclass
 class RunState:
     """Where a run stands. Batches and augmentation follow from seed, epoch and step alone, so
-    no generator's state is kept."""
+    no generator's state is kept.
+
+    `data`: what `fingerprint` says of the films, "" in files from before it was kept. `seconds`:
+    of training so far, with the run on easier labels that it began with.
+    """
 
     recipe: dict[str, Any]
     epoch: int = 0
@@ -46,6 +50,7 @@ class RunState:
     best_epoch: int = -1
     best: dict[str, Tensor] = field(default_factory=dict)
     finished: bool = False
+    data: str = ""
 
 
 class MovingAverage:
@@ -87,12 +92,15 @@ def save_state(
 
 
 def load_state(
-    path: Path, recipe: Mapping[str, Any], module: nn.Module, optimizer: Any, ema: MovingAverage
+    path: Path, wanted: RunState, module: nn.Module, optimizer: Any, ema: MovingAverage
 ) -> RunState:
     """Put a checkpoint's values back.
 
+    Args:
+        wanted: the run's recipe and data.
+
     Raises:
-        CheckpointError: the file is damaged, of another form, recipe or network.
+        CheckpointError: the file is damaged, of another form, recipe or network, or of other data.
     """
     try:
         if not zipfile.is_zipfile(path):
@@ -105,14 +113,7 @@ def load_state(
     if not isinstance(content, dict) or content.get("form") != FORM:
         raise CheckpointError(f"{path} is no {FORM} checkpoint. Remove it to start anew.")
     run = content["run"]
-    # A run from before a number was added had its usual value.
-    stored = {**_USUAL, **run["recipe"]}
-    changed = [k for k in recipe if stored.get(k) != recipe[k]]
-    if changed:
-        raise CheckpointError(
-            f"{path} was made with another recipe ({', '.join(changed)} differ). "
-            "Resume with the same options, or choose another --out."
-        )
+    _refuse_another(path, run, wanted)
     try:
         module.load_state_dict(content["module"])
         optimizer.load_state_dict(content["optimizer"])
@@ -121,4 +122,39 @@ def load_state(
     for key, value in content["ema"].items():
         ema.values[key].copy_(value)
     history = [EpochFigures(**line) for line in run["history"]]
-    return RunState(**{**run, "history": history})
+    return RunState(**{**run, "history": history, "data": wanted.data or run.get("data", "")})
+
+
+def kept(state: RunState, recipe: Recipe) -> RunState:
+    """The state of an ended run, which has weights to ship.
+
+    Raises:
+        ModelError: no epoch, at full size where there was one, came to a finite figure.
+    """
+    full = recipe.first_full_epoch
+    if state.best and (state.best_epoch >= full or full >= recipe.epochs):
+        return state
+    raise ModelError(
+        f"none of {len(state.history)} epochs{' at full size' if state.best else ''} came to a "
+        "finite loss and score on the part select, so there are no weights to keep: training "
+        "diverged. Try a lower learning rate (peak_lr of the recipe), check the films, and "
+        "choose another --out or remove the run folder."
+    )
+
+
+def _refuse_another(path: Path, run: Mapping[str, Any], wanted: RunState) -> None:
+    # A run from before a number was added had its usual value.
+    stored = {**_USUAL, **run["recipe"]}
+    changed = [k for k, value in wanted.recipe.items() if stored.get(k) != value]
+    if changed:
+        raise CheckpointError(
+            f"{path} was made with another recipe ({', '.join(changed)} differ). "
+            "Resume with the same options, or choose another --out."
+        )
+    data = run.get("data", "")
+    if data and wanted.data and data != wanted.data:
+        raise CheckpointError(
+            f"{path} was made with other data: folder, fold, or the films of train and select, "
+            "their labels or patients differ. Resume with the same --data and --fold, or choose "
+            "another --out."
+        )

@@ -94,7 +94,7 @@ def _train(
     known = folder / f"{name}.json"
     if known.is_file():
         card = read_card(known)
-        return Outcome(name, "finished before", card, _other(card, recipe))
+        return Outcome(name, "finished before", card, _other(card, recipe, plan.data))
     begun = (folder / "checkpoint.pt").is_file()
     data = read_data(zoo.spec(name), plan.data)
     _, state = train_network(name, data, recipe, replace(options, resume=begun), progress)
@@ -102,8 +102,10 @@ def _train(
     return Outcome(name, "resumed" if begun else "trained", card)
 
 
-def _other(card: Card, recipe: Recipe) -> str:
-    """Says where a finished run was made with other numbers than asked for now."""
+def _other(card: Card, recipe: Recipe, data: Path) -> str:
+    """Says where a finished run was made with other numbers or data than asked for now."""
     wanted = {"epochs": recipe.epochs, "max_steps": recipe.max_steps}
     other = [f"{k} {card.recipe.get(k)}" for k, v in wanted.items() if card.recipe.get(k) != v]
+    if card.data != data.resolve().name:
+        other.append(f"data {card.data}")
     return f"kept as it is, made with {', '.join(other)}" if other else ""

@@ -1,6 +1,7 @@
-"""A run stops where select films get no better, and keeps its best epoch."""
+"""A run stops where select films get no better, and keeps its best epoch; without one it fails."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,9 +13,12 @@ from torch import Tensor, nn
 
 from clinicedge.models.training.loop import Trainer, Watch
 from clinicedge.models.training.recipe import Recipe, recipe_for
+from clinicedge.models.training.state import RunState
 from clinicedge.models.zoo import spec
+from clinicedge.runtime.errors import ModelError
 
 FILMS = np.zeros((4, 8, 8), np.uint8)
+NAN = float("nan")
 BETTER_THEN_WORSE = (0.9, 0.5, 0.6, 0.7, 0.8, 0.4, 0.3, 0.2)
 
 
@@ -101,3 +105,45 @@ def test_the_separable_network_can_stop_early(name: str, gpu: bool) -> None:
 def test_the_thesis_recipe_can_stop_early() -> None:
     recipe = recipe_for("segunet-256", gpu=True)
     assert (recipe.keep, recipe.patience < recipe.epochs - 1) == ("score", True)
+
+
+def told(folder: Path, losses: Sequence[float], recipe: Recipe) -> RunState:
+    return trainer(folder, recipe).train(Told(losses), Watch())
+
+
+@pytest.mark.parametrize("keep", ["loss", "score"])
+def test_equal_is_not_better(tmp_path: Path, keep: Literal["loss", "score"]) -> None:
+    state = told(tmp_path, [1.0] * 9, Recipe(epochs=9, batch=4, patience=3, keep=keep))
+    assert (state.best_epoch, len(state.history)) == (0, 4), "a Dice of 0 runs out of patience"
+
+
+@pytest.mark.parametrize("keep", ["loss", "score"])
+def test_what_is_no_number_is_never_best(tmp_path: Path, keep: Literal["loss", "score"]) -> None:
+    recipe = Recipe(epochs=5, batch=4, keep=keep)
+    assert told(tmp_path, [NAN, 0.5, NAN, 0.4, NAN], recipe).best_epoch == 3
+
+
+def test_a_score_without_a_loss_does_not_count(tmp_path: Path) -> None:
+    """Masks of NaN are empty, and have a Dice."""
+
+    class Empty(Told):
+        def judge(self, outputs: NDArray[np.float32]) -> tuple[float, float]:
+            return super().judge(outputs)[0], 0.0
+
+    recipe = Recipe(epochs=3, batch=4, keep="score")
+    state = trainer(tmp_path, recipe).train(Empty([NAN, 0.5, 0.5]), Watch())
+    assert state.best_epoch == 1
+
+
+def test_a_run_that_diverged_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="none of 3 epochs came to a finite"):
+        told(tmp_path, [NAN] * 8, Recipe(epochs=8, batch=4, patience=3))
+
+
+def test_small_films_alone_are_no_end(tmp_path: Path) -> None:
+    recipe = Recipe(epochs=3, batch=4, small_epochs=1, small_side=4)
+    with pytest.raises(ModelError, match="none of 3 epochs at full size"):
+        told(tmp_path, [0.5, NAN, NAN], recipe)
+    assert told(tmp_path, [0.5, NAN, 0.9], recipe).best_epoch == 2
+    only = replace(recipe, small_epochs=3)
+    assert told(tmp_path, [0.5, 0.4, 0.6], only).best_epoch == 2, "none competes before full size"
