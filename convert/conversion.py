@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..runtime.errors import BudgetError, ConversionError, RecipeError
+from ..runtime.errors import BudgetError, ConversionError, ParityError, RecipeError
 from ..runtime.files import sha256_bytes
 from ..runtime.manifest import (
     Acceptance,
@@ -72,7 +72,8 @@ def convert_model(
     Raises:
         OutputError: `out` cannot be written; found before the long work begins.
         ConversionError: an export failed and `options.keep_going` is not set, or all did.
-        ParityError: an artifact is too far from the network; nothing was written.
+        ParityError: FP32 is too far from the network; nothing was written. Of a smaller precision
+            it is in `Conversion.failed`, as an INT8 that breaks its budget.
         DataError: the data folder cannot be used.
     """
     recipes = check_request(options)
@@ -148,6 +149,7 @@ class _Work:
                 *unopened,
                 *(n for p in parts for n in notes.of_graphs(p.artifact.id, p.comparison)),
                 *picked.note,
+                *(n for p in parts for n in notes.of_search(p.artifact)),
                 *speeds,
             ),
             failed=failed,
@@ -193,7 +195,7 @@ class _Work:
             try:
                 parts.append(self._part(recipe))
             except ConversionError as err:
-                if not (self._options.keep_going or isinstance(err, BudgetError | RecipeError)):
+                if not (self._options.keep_going or _spares_the_rest(recipe, err)):
                     raise
                 failed.append(Failed(recipe.artifact_id, str(err)))
         if not parts:
@@ -306,3 +308,11 @@ def _expected(
         labels=output.labels,
         scores=label_scores(output, values, scaled),
     )
+
+
+def _spares_the_rest(recipe: Recipe, err: ConversionError) -> bool:
+    """Whether the failure speaks of this artifact alone. FP32 far from the source is another
+    model, and every other artifact is made of it or compared with it."""
+    if isinstance(err, ParityError):
+        return recipe.precision != "fp32"
+    return isinstance(err, BudgetError | RecipeError)

@@ -9,6 +9,7 @@ from .films import PHANTOMS, ConversionFilms
 from .guard.speed import MachineSpeed
 from .label_judge import decided_labels, decided_scores
 from .parity import Comparison
+from .recipes import GUARDED
 from .source import Source, draws, scores_output
 
 # Reached by the acceptance films' scores, or a note says so.
@@ -18,6 +19,8 @@ NEAR_FILMS = 2
 CHANCE = 0.5
 # Layers that a note names.
 _NAMED = 6
+# Of plain INT8's speed-up: what guarded INT8 is to keep.
+KEPT_SPEED = 0.85
 
 
 def of_films(films: ConversionFilms) -> tuple[str, ...]:
@@ -86,6 +89,22 @@ def of_temperatures(manifest: Manifest) -> tuple[str, ...]:
     )
 
 
+def of_search(artifact: Artifact) -> tuple[str, ...]:
+    """What the search for a guarded INT8 cost, and what it chose."""
+    guard = artifact.guard
+    if guard is None or artifact.recipe != GUARDED:
+        return ()
+    published, drafts = guard.trials[-1], sum(trial.draft for trial in guard.trials)
+    rough = f" ({drafts} quick drafts)" if drafts else ""
+    others = [t.method for t in guard.trials if t.snr_db is not None]
+    methods = dict.fromkeys(m for m in others if m != published.method)
+    instead = f", not by {', '.join(methods)}" if methods else ""
+    return (
+        f"{artifact.id}: {len(guard.trials)} of at most {guard.limit} trials{rough}, calibration "
+        f"by {published.method}{instead}.",
+    )
+
+
 def of_speed(artifact: Artifact, speed: MachineSpeed) -> str:
     """What the layers that went back to float cost."""
     names = [layer.name for layer in artifact.float_layers if layer.bytes_added is not None]
@@ -93,12 +112,13 @@ def of_speed(artifact: Artifact, speed: MachineSpeed) -> str:
     guard = artifact.guard
     share = 0.0 if guard is None else guard.float_share
     plain = artifact.bytes if guard is None else guard.plain_bytes
+    less = "" if speed.kept >= KEPT_SPEED else f", less than the {KEPT_SPEED:.0%} that it should be"
     return (
         f"{artifact.id}: back in float to keep the budget: {', '.join(names[:_NAMED])}{more}; "
         f"{share:.1%} of the multiply-adds are in float, "
         f"{artifact.bytes / 1000:,.0f} kB against {plain / 1000:,.0f} kB, "
         f"{speed.guarded_ms:.2f} ms against {speed.plain_ms:.2f} ms of plain INT8 and "
-        f"{speed.fp32_ms:.2f} ms of FP32 on this machine: {speed.kept:.0%} of the speed-up."
+        f"{speed.fp32_ms:.2f} ms of FP32 on this machine: {speed.kept:.0%} of the speed-up{less}."
     )
 
 
