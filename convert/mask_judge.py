@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ..profiles.mask_metrics import PixelCounts, count_pixels, mask_figures
 from ..profiles.masks import IGNORE
-from ..profiles.paired import agreement_loss, dice_loss
-from ..runtime.figures import MaskAccuracy, Parity
+from ..profiles.paired import Decided, Place, agreement_loss, count_flips, dice_loss
+from ..runtime.figures import Flips, MaskAccuracy, Parity
 from ..runtime.guarding import PairedLoss
 from ..runtime.manifest import Threshold
 from ..runtime.spec import ModelSpec
@@ -49,6 +49,7 @@ class MaskMeasured:
             there are none.
         agreeing: bool (N,): the two masks are the same decision.
         as_fp32: the same against the FP32 artifact's masks; None where these were not given.
+        drawn: bool (N,): something is drawn, where the truth is known on pixels that it knows.
         max_abs, mean_abs: difference of the raw masks.
         cosine: of the raw masks of all films together.
     """
@@ -58,6 +59,7 @@ class MaskMeasured:
     counts: NDArray[np.float64]
     agreeing: NDArray[np.bool_]
     as_fp32: NDArray[np.bool_] | None
+    drawn: NDArray[np.bool_]
     max_abs: float
     mean_abs: float
     cosine: float
@@ -108,6 +110,7 @@ class MaskJudge:
             (threshold,),
             masks=masks,
             losses=() if other is None else (self._loss(other, found),),
+            flips=() if other is None else (self._flips(other.measured, found),),
         )
 
     def _fp32(self, artifact: Runnable) -> "_Fp32":
@@ -139,6 +142,11 @@ class MaskJudge:
             return agreement_loss(~found.as_fp32, patients, budget=budget)
         before, now = (film_dice(m.counts) for m in (other.measured, found))
         return dice_loss(before, now, patients, budget=budget)
+
+    def _flips(self, other: MaskMeasured, found: MaskMeasured) -> Flips:
+        hit, _, missed, _ = found.counts.T
+        truth = None if self._guard.truth is None else hit + missed > 0
+        return drawn_flips(other.drawn, found.drawn, truth, self._guard)
 
     @cached_property
     def _kept(self) -> tuple[Path, float]:
@@ -265,6 +273,18 @@ def film_dice(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     return found
 
 
+def drawn_flips(
+    was: NDArray[np.bool_],
+    now: NDArray[np.bool_],
+    truth: NDArray[np.bool_] | None,
+    films: FilmSet,
+) -> Flips:
+    """Films, or boxes of a promptable model, bool (N,), on which one draws something and the
+    other nothing; `truth`: whether there is something, None where nobody knows."""
+    one, other = (Decided(drawn.astype(np.float64), 0.5) for drawn in (was, now))
+    return count_flips(one, other, truth, Place("", films.data, films.part))
+
+
 def _same(drawn: NDArray[np.bool_], right: NDArray[np.bool_]) -> bool:
     """Whether two masks are one decision."""
     total = int(drawn.sum()) + int(right.sum())
@@ -280,6 +300,7 @@ class _Tally:
         self._own, self._source = own, source
         self._counts: list[tuple[int, int, int, int]] = []
         self._agreeing: list[bool] = []
+        self._drawn: list[bool] = []
         self._max = 0.0
         self._difference = self._pixels = self._product = self._ours2 = self._theirs2 = 0.0
 
@@ -297,8 +318,12 @@ class _Tally:
         self._theirs2 += float(b @ b)
         drawn = found[0] >= self._own
         self._agreeing.append(_same(drawn, self._source.drawn(i)))
-        if truth is not None:
-            self._counts.append(count_pixels(drawn, truth))
+        if truth is None:
+            self._drawn.append(bool(drawn.any()))
+            return
+        hit, extra, missed, rest = count_pixels(drawn, truth)
+        self._counts.append((hit, extra, missed, rest))
+        self._drawn.append(hit + extra > 0)
 
     def result(
         self, threshold: float, rule: str, as_fp32: NDArray[np.bool_] | None
@@ -311,6 +336,7 @@ class _Tally:
             counts=np.array(self._counts, np.float64).reshape(-1, 4),
             agreeing=np.array(self._agreeing),
             as_fp32=as_fp32,
+            drawn=np.array(self._drawn, bool),
             max_abs=self._max,
             mean_abs=self._difference / self._pixels,
             cosine=self._product / norm if norm else 1.0,

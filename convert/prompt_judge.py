@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from ..profiles.mask_metrics import PixelCounts, count_pixels, mask_figures
 from ..profiles.paired import agreement_loss, dice_loss
 from ..runtime.errors import ParityError
-from ..runtime.figures import MaskAccuracy, Parity
+from ..runtime.figures import Flips, MaskAccuracy, Parity
 from ..runtime.guarding import PairedLoss
 from ..runtime.manifest import Threshold
 from ..runtime.masks import enlarge
 from ..runtime.spec import DECODER, ENCODER
 from .films import ConversionFilms, FilmSet
 from .isolated import call
-from .mask_judge import SAME_DICE, film_dice
+from .mask_judge import SAME_DICE, drawn_flips, film_dice
 from .parity import DIGITS, Comparison, GraphParity, fp32_tolerance, refuse_no_numbers
 from .prompt_films import objects_of
 from .prompt_running import ArtifactRun, SourceRun, run_artifact, run_source
@@ -74,6 +74,7 @@ class PromptJudge:
             (threshold,),
             masks=() if self._guard.truth is None else (self._accuracy(found, threshold),),
             losses=() if other is None else (self._loss(other, found),),
+            flips=() if other is None else (self._flips(other, found),),
             graphs=graphs,
         )
 
@@ -132,6 +133,12 @@ class PromptJudge:
             return agreement_loss(~_same(found.drawn, other.drawn), patients, budget=budget)
         before, now = film_dice(other.counts), film_dice(found.counts)
         return dice_loss(before, now, patients, budget=budget)
+
+    def _flips(self, other: _Judged, found: _Judged) -> Flips:
+        """A box is asked about only where something is, so one left empty is wrong."""
+        was, now = (np.asarray(j.drawn.any(axis=(1, 2)), np.bool_) for j in (other, found))
+        truth = None if self._guard.truth is None else np.ones_like(now)
+        return drawn_flips(was, now, truth, self._guard)
 
     def _accuracy(self, found: _Judged, threshold: Threshold) -> MaskAccuracy:
         f = mask_figures(PixelCounts(*found.counts.T), self._patients)

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import tiny_bundles as tiny
+from onnx import numpy_helper
 
 from clinicedge.convert import label_judge, mask_judge
 from clinicedge.convert.films import ConversionFilms, FilmSet
@@ -225,3 +227,30 @@ def test_masks_lose_dice_or_agreement(tmp_path: Path) -> None:
     (loss,) = compared((fp32, fp32), None).losses
     assert (loss.figure, loss.value) == ("agreement", 0.0)
     assert same.thresholds[0].artifact_sha256 == fp32.manifest.artifacts[0].sha256
+    assert found_or_not(same) == (0, 0, 0, 0, 1.0)
+
+
+def found_or_not(found: Comparison) -> tuple[int | float | None, ...]:
+    (flips,) = found.flips
+    assert (flips.label, flips.n_films) == ("", N)
+    return flips.to_positive, flips.to_negative, flips.mended, flips.spoilt, flips.p
+
+
+def test_a_mask_where_nothing_was_drawn_is_a_decision(tmp_path: Path) -> None:
+    """The other draws what is dark instead of what is bright."""
+    fp32, other = tiny.masks(tmp_path / "a"), tiny.masks(tmp_path / "b")
+    file = other.folder / "artifacts/onnx/fp32/main.onnx"
+    model = onnx.load(file)
+    (gain,) = model.graph.initializer
+    gain.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(gain), gain.name))
+    onnx.save(model, file)
+    bright = films(spec_of(fp32), "guard", None).pixels > 140
+    found = compared((fp32, other), np.where(bright, 255, 0).astype(np.uint8))
+    to_positive, to_negative, mended, spoilt, p = found_or_not(found)
+    # FP32 draws the brighter half, the other all but some of the brightest.
+    assert to_positive == N // 2
+    assert 0 < (to_negative or 0) < N // 2
+    assert (mended, spoilt) == (0, N // 2 + (to_negative or 0))
+    assert (p or 0.0) < 1e-4
+    assert found.losses[0].value > 0.1
+    assert found_or_not(compared((fp32, other), None)) == (N // 2, N // 2, None, None, None)
