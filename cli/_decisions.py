@@ -17,11 +17,18 @@ COLUMNS = (
     ">mended",
     ">spoilt",
     ">McNemar p",
-    ">lost sensitivity, points",
-    ">lost specificity, points",
-    ">lost AUC",
-    ">ECE",
 )
+# Of each figure that can be lost its column, what it is multiplied with, and digits.
+LOSSES = {
+    "sensitivity": (">lost sensitivity, points", 100, 1),
+    "specificity": (">lost specificity, points", 100, 1),
+    "auc": (">lost AUC", 1, 4),
+    "dice": (">lost Dice", 1, 4),
+    "recall": (">lost recall, points", 100, 1),
+    "ap50": (">lost AP50", 1, 4),
+    "agreement": (">decided otherwise, points", 100, 1),
+}
+ECE = ">ECE"
 NOTHING = "-"
 
 
@@ -38,12 +45,16 @@ class Row:
 
 
 def print_decisions(title: str, rows: Sequence[Row]) -> None:
-    """Nothing where there is nothing to tell."""
+    """With columns for the figures that were measured; nothing where there is nothing to tell."""
     from .printing import print_table
 
-    if not any(row.counts or row.ece for row in rows):
+    if not any(row.counts or row.losses or row.ece for row in rows):
         return
-    print_table(title, COLUMNS, [_cells(row) for row in rows])
+    measured = {loss.figure for row in rows for loss in row.losses}
+    figures = [name for name in LOSSES if name in measured]
+    scored = any(row.ece for row in rows)
+    columns = (*COLUMNS, *(LOSSES[name][0] for name in figures), *((ECE,) if scored else ()))
+    print_table(title, columns, [_cells(row, figures, scored) for row in rows])
     if any(row.unscaled for row in rows):
         print("ECE: before -> after temperature scaling.")
 
@@ -87,21 +98,19 @@ def _row(
     return Row(name, counts, flips.p if flips else None, losses, ece, unscaled)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: Row, figures: Sequence[str], scored: bool) -> tuple[str, ...]:
     counts = [NOTHING if c is None else str(c) for c in row.counts] or [NOTHING] * 4
-    by_name = {loss.figure: loss for loss in row.losses}
+    by_name = {str(loss.figure): loss for loss in row.losses}
     return (
         row.name,
         *counts,
         NOTHING if row.p is None else f"{row.p:.3g}",
-        _loss(by_name.get("sensitivity"), 100, 1),
-        _loss(by_name.get("specificity"), 100, 1),
-        _loss(by_name.get("auc"), 1, 4),
-        _ece(row),
+        *(_loss(by_name.get(name), *LOSSES[name][1:]) for name in figures),
+        *((_ece(row),) if scored else ()),
     )
 
 
-def _loss(loss: "PairedLoss | None", factor: float, digits: int) -> str:
+def _loss(loss: "PairedLoss | None", factor: int, digits: int) -> str:
     if loss is None:
         return NOTHING
     value, low, high = (v * factor for v in (loss.value, loss.low, loss.high))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..convert import Conversion, ConvertOptions
     from ..convert.report import Proof, ProofRow
     from ..runtime.figures import Figure
@@ -30,6 +32,12 @@ _COLUMNS_OF = {
     "segmentation": MASK_COLUMNS,
     "promptable-segmentation": MASK_COLUMNS,
     "detection": BOX_COLUMNS,
+}
+# What the flips of the table of decisions are.
+_POSITIVE = {
+    "segmentation": "; positive: something is drawn",
+    "promptable-segmentation": ", a box at a time; positive: something is drawn",
+    "detection": "; positive: something is found",
 }
 LAYER_COLUMNS = ("layer", "operation", ">SNR dB", ">noise added %", ">multiply-adds %", "now in")
 WORST_LAYERS = 8
@@ -151,8 +159,8 @@ def run(
     are not read without --evaluate. INT8 keeps the model's budget: layers go back to float until
     its losses against FP32 on guard are allowed; an INT8 that cannot is not written. A second run
     makes the same bytes and reuses what has not changed. Exit code 0: done; 1: the bundle is
-    written, but a cell of the matrix or an artifact is missing (its INT8 breaks the budget, say),
-    the output says why; 2: refused, nothing was written.
+    written, but a cell of the matrix or an artifact is missing (its INT8 breaks the budget, or too
+    many decisions are not the network's), the output says why; 2: refused, nothing was written.
 
     \b
     Examples:
@@ -271,8 +279,22 @@ def _document(done: "Conversion", tables: "list[Proof]") -> dict[str, object]:
         # Of a pipeline the model that decides; `members` has all.
         "proof": tables[-1],
         "members": tables if done.members else [],
+        "guard": [record for model in done.models for record in _searches(model)],
         "quantization": [report for model in done.models for report in model.quantization],
     }
+
+
+def _searches(model: "Conversion") -> "Iterator[dict[str, object]]":
+    """Of each INT8 artifact what was tried and measured to keep the budget."""
+    for artifact in model.manifest.artifacts:
+        if artifact.guard is not None:
+            calibrated = artifact.calibration.method if artifact.calibration else None
+            yield {
+                "model": model.manifest.name,
+                "artifact": artifact.id,
+                "calibration": calibrated,
+                **vars(artifact.guard),
+            }
 
 
 def _print(done: "Conversion", tables: "list[Proof]") -> None:
@@ -288,6 +310,7 @@ def _print(done: "Conversion", tables: "list[Proof]") -> None:
         )
     for model in done.models:
         title = f"{model.manifest.name}: against FP32 of the same format, part guard"
+        title += _POSITIVE.get(model.manifest.task, "")
         print_decisions(title, converted(model.manifest))
     for model in done.models:
         _print_losses(model)
