@@ -48,10 +48,11 @@ def fewer_phantoms() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_search() -> Iterator[None]:
+def no_search() -> Iterator[property]:
     """One calibration method a format, and a budget that any INT8 of the zoo keeps: the search
-    has tests of its own in guard/."""
+    has tests of its own in guard/, which put back the methods that this gives."""
     known = zoo.spec
+    methods: property = vars(FormatBench)["methods"]
 
     def wide(name: str) -> ModelSpec:
         return replace(known(name), budget=Budget(points=100.0, auc=1.0, dice=1.0, ap50=1.0))
@@ -59,7 +60,7 @@ def no_search() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FormatBench, "methods", property(lambda bench: bench.driver.METHODS[:1]))
         patch.setattr(zoo, "spec", wide)
-        yield
+        yield methods
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,32 @@
 """The network that static INT8 brings to chance, exported once."""
 
+from collections.abc import Iterator
+
 import dead_units
 import pytest
 
 from clinicedge.convert import onnx_files, tflite_files
 from clinicedge.convert.films import FilmSet
+from clinicedge.convert.guard import speed
+from clinicedge.convert.guard.bench import FormatBench
 from clinicedge.convert.isolated import call
 from clinicedge.convert.recipes import Export
+
+
+@pytest.fixture(scope="module")
+def every_method(no_search: property) -> Iterator[None]:
+    """All calibration methods of a format are compared, as users have it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FormatBench, "methods", no_search)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_round() -> Iterator[None]:
+    """Of timings: fifteen processes for networks of some microseconds tell nothing more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(speed, "ROUNDS", 1)
+        yield
 
 
 @pytest.fixture(scope="session")
