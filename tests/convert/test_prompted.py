@@ -17,13 +17,19 @@ from clinicedge.convert import (
     convert_model,
     onnx_files,
     openvino_files,
+    prompt_judge,
 )
 from clinicedge.convert import two_graphs as two
 from clinicedge.convert.films import ConversionFilms, FilmSet
 from clinicedge.convert.guard.onnx_graph import tail_nodes, with_names
 from clinicedge.convert.isolated import call
 from clinicedge.convert.prompt_films import objects_of, prompted, usual_boxes
-from clinicedge.convert.prompt_running import run_artifact, run_source
+from clinicedge.convert.prompt_running import (
+    ArtifactRun,
+    SourceRun,
+    run_artifact,
+    run_source,
+)
 from clinicedge.convert.recipes import Export, Recipe
 from clinicedge.convert.running import Runnable, runnable
 from clinicedge.models.medsam2.network import MedSam2
@@ -213,6 +219,33 @@ def test_films_are_asked_for_each_true_region(source: Source) -> None:
     none = replace(parts["guard"], truth=np.zeros_like(masks(3)))
     with pytest.raises(DataError, match="no film with a mask"):
         prompted(ConversionFilms(parts["train"], parts["select"], none, ()))
+
+
+def test_a_box_in_which_nothing_is_drawn_any_more_is_a_decision_spoilt(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = replace(film_set(source, 3), truth=masks(3), boxes=())
+    parts = [replace(base, part=p) for p in ("train", "select", "guard")]
+    films = prompted(ConversionFilms(parts[0], parts[1], parts[2], ()))
+    both = (empty("main.onnx"), empty("main.onnx"))
+    whole, small = (artifact(source, Recipe("onnx", r), both) for r in ("fp32", "int8-guarded"))
+    drawn = np.full((3, 16, 16), 5.0, np.float32)
+    less = drawn.copy()
+    less[1] = -5.0
+    raw = {whole.sha256: drawn, small.sha256: less}
+
+    def here(function: Any, *args: Any) -> SourceRun | ArtifactRun:
+        if function is run_source:
+            return SourceRun(drawn, {})
+        return ArtifactRun(raw[args[0].sha256], 0.0, 1.0, 0.0)
+
+    monkeypatch.setattr(prompt_judge, "call", here)
+    judge = prompt_judge.PromptJudge(source, films)
+    (flips,) = judge.compare(small, whole).flips
+    assert (flips.data, flips.part, flips.n_films) == ("x", "guard", 3)
+    assert (flips.to_positive, flips.to_negative) == (0, 1)
+    assert (flips.mended, flips.spoilt, flips.p) == (0, 1, 1.0)
+    assert judge.compare(whole).flips == ()
 
 
 @pytest.fixture(scope="module")
