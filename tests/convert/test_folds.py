@@ -14,6 +14,7 @@ import pytest
 from clinicedge.cli import main
 from clinicedge.convert import exporting, label_judge, steps
 from clinicedge.convert.ensembles import EnsembleWish, write_ensemble
+from clinicedge.convert.user_source import UserModel, load_user_source
 from clinicedge.convert.zoo_source import load_source
 from clinicedge.models import mobilenets, zoo
 from clinicedge.models.family import Family
@@ -230,6 +231,16 @@ def test_what_a_fold_s_name_is_and_is_not(desk: Path, tmp_path: Path) -> None:
     data = read_data(zoo.spec(NAME), desk / "films")
     with pytest.raises(ModelError, match=f"train {NAME} --fold K/N"):
         train_network(FOLDS[0], data, Recipe(epochs=1), TrainOptions(tmp_path))
+
+
+def test_a_checkpoint_from_elsewhere_as_a_fold(tmp_path: Path) -> None:
+    import torch
+
+    torch.save(zoo.build("mobilenet-0.25-128").state_dict(), tmp_path / "one.pth")
+    asked = UserModel(str(tmp_path / "one.pth"), model="mobilenet-0.25-128-fold-3")
+    source, _ = load_user_source(asked)
+    assert source.spec.name == "mobilenet-0.25-128-fold-3"
+    assert source.hygiene is None
 
 
 def test_bundles_of_one_name_are_told_where_a_name_comes_from(desk: Path, tmp_path: Path) -> None:
