@@ -49,8 +49,8 @@ def run(
         str | None,
         typer.Argument(
             help="A model or pipeline of the zoo (`clinicedge models` lists them), a checkpoint "
-            "(.pth .pt .safetensors), an .onnx, .keras or .h5 file, or PATH.py:FUNCTION that "
-            "builds a torch network: that file is run."
+            "(.pth .pt .safetensors), an .onnx, .keras or .h5 file, a Keras model.json with "
+            "--weights, or PATH.py:FUNCTION that builds a torch network: that file is run."
         ),
     ] = None,
     every: Annotated[

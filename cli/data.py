@@ -75,7 +75,9 @@ def run(
     \b
     Examples:
         clinicedge data import kaggle-chest chest_xray/
+        clinicedge data import vindr-pcxr vindr-pcxr/ --readers any
         clinicedge data import btxrd BTXRD/ bone/ --copy
+        clinicedge data import nih CXR8/
     """
     from ..profiles.importers import ImportOptions, import_data
     from .printing import print_json, progress_bar
