@@ -201,7 +201,8 @@ class Trainer:
     def _judge(self, objective: Objective) -> tuple[float, float]:
         """Loss and score of the averaged weights on the select part, in float32.
 
-        A network that has seen small films alone is judged on small ones.
+        A network that has seen small films alone is judged on small ones. One that diverged, so
+        that an output is not finite, gets NaN for both.
         """
         side = self.recipe.side(self.state.epoch)
         kept = {k: v.detach().clone() for k, v in self.module.state_dict().items()}
@@ -210,7 +211,7 @@ class Trainer:
         batch = _BATCH if ask is None else _ASKED_BATCH
         outputs = predict_raw(self.module, objective.select_pixels, self.spec, batch, side, ask)
         self.module.load_state_dict(kept)
-        return objective.judge(outputs)
+        return objective.judge(outputs) if np.isfinite(outputs).all() else (math.nan, math.nan)
 
 
 def predict_raw(

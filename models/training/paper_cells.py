@@ -108,7 +108,8 @@ def pick_cells(patterns: Sequence[str]) -> tuple[Cell, ...]:
 def paper_recipe(epochs: int | None = None, quick: bool = False) -> Recipe:
     """The same for every run, always from fresh weights: ours have seen the films."""
     chosen = epochs or EPOCHS
-    recipe = Recipe(epochs=chosen, small_epochs=round(chosen * 2 / 3), small_side=SMALL_SIDE)
+    small = min(round(chosen * 2 / 3), chosen - 1)
+    recipe = Recipe(epochs=chosen, small_epochs=small, small_side=SMALL_SIDE)
     if quick:
         recipe = replace(
             recipe, epochs=epochs or 1, batch=8, max_steps=2, small_epochs=0, small_side=0

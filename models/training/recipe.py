@@ -301,19 +301,28 @@ def recipe_for(
 ) -> Recipe:
     """The recipe of a model, for a GPU where there is one and it has its own.
 
-    `quick` stops after a few steps an epoch, to try the machinery.
+    `quick` stops after a few steps an epoch, to try the machinery. With other `epochs` the sizes
+    of the films keep their shares; where the recipe ends at full size, so does the run.
     """
     recipe = _RECIPES.get(name) or _finer(name) or _USUAL
     if gpu:
         recipe = _ON_GPU.get(name, recipe)
-    if epochs is not None:
-        small, middle, frozen = (
-            round(count * epochs / recipe.epochs)
-            for count in (recipe.small_epochs, recipe.middle_epochs, recipe.frozen_epochs)
-        )
-        recipe = replace(recipe, epochs=epochs, small_epochs=small, frozen_epochs=frozen)
-        recipe = replace(recipe, middle_epochs=min(middle, epochs - small))
     if quick:
         first = min(recipe.first_epochs, 1)
-        recipe = replace(recipe, epochs=epochs or 2, batch=8, max_steps=3, first_epochs=first)
-    return recipe
+        recipe = replace(recipe, batch=8, max_steps=3, first_epochs=first)
+        epochs = epochs or 2
+    return recipe if epochs is None else _scaled(recipe, epochs)
+
+
+def _scaled(recipe: Recipe, epochs: int) -> Recipe:
+    small, middle, frozen = (
+        round(count * epochs / recipe.epochs)
+        for count in (recipe.small_epochs, recipe.middle_epochs, recipe.frozen_epochs)
+    )
+    # Weights judged at a size that they never saw would ship.
+    smaller = epochs - 1 if recipe.first_full_epoch < recipe.epochs else epochs
+    small = min(small, smaller)
+    middle = min(middle, smaller - small)
+    return replace(
+        recipe, epochs=epochs, small_epochs=small, middle_epochs=middle, frozen_epochs=frozen
+    )

@@ -2,7 +2,9 @@
 
 import pytest
 
+from clinicedge.models.training.paper_cells import paper_recipe
 from clinicedge.models.training.recipe import Recipe, plateaus, recipe_for
+from clinicedge.models.zoo import lung_crop_names, names
 
 
 def test_exponential_is_a_tenth_every_so_many_epochs() -> None:
@@ -31,10 +33,36 @@ def test_films_grow_to_their_full_size() -> None:
     assert recipe.first_full_epoch == 5
 
 
-@pytest.mark.parametrize("epochs", range(1, 30))
-def test_a_shorter_run_keeps_the_shares_of_the_sizes(epochs: int) -> None:
-    recipe = recipe_for("segunet-256", epochs)
-    assert 0 <= recipe.first_full_epoch <= epochs
+@pytest.mark.parametrize("gpu", [False, True])
+@pytest.mark.parametrize("name", [*names(), *lung_crop_names()])
+def test_a_run_of_any_length_ends_at_full_size(name: str, gpu: bool) -> None:
+    """Weights must have seen films of the size at which they are judged."""
+    whole = recipe_for(name, gpu=gpu)
+    assert whole.side(whole.epochs - 1) == 0
+    for epochs in range(1, 30):
+        for quick in (False, True):
+            recipe = recipe_for(name, epochs, quick, gpu)
+            assert recipe.epochs == epochs
+            assert recipe.side(epochs - 1) == 0
+    quick_one = recipe_for(name, quick=True, gpu=gpu)
+    assert (quick_one.epochs, quick_one.side(1)) == (2, 0)
+
+
+def test_a_run_of_another_length_keeps_the_shares_of_the_sizes() -> None:
+    whole = recipe_for("segunet-256")
+    for epochs in range(1, 95):
+        recipe = recipe_for("segunet-256", epochs)
+        for count in ("small_epochs", "middle_epochs"):
+            wanted = getattr(whole, count) * epochs / whole.epochs
+            assert abs(getattr(recipe, count) - wanted) < 1.5
+    assert recipe_for("segunet-256", whole.epochs) == whole
+
+
+def test_runs_of_the_published_table_end_at_full_size() -> None:
+    for epochs in range(1, 30):
+        recipe = paper_recipe(epochs)
+        assert recipe.side(epochs - 1) == 0
+        assert abs(recipe.small_epochs - epochs * 2 / 3) <= 1
 
 
 def test_the_thesis_recipe_is_for_a_gpu() -> None:

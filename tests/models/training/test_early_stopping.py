@@ -147,3 +147,17 @@ def test_small_films_alone_are_no_end(tmp_path: Path) -> None:
     assert told(tmp_path, [0.5, NAN, 0.9], recipe).best_epoch == 2
     only = replace(recipe, small_epochs=3)
     assert told(tmp_path, [0.5, 0.4, 0.6], only).best_epoch == 2, "none competes before full size"
+
+
+def test_outputs_that_are_no_numbers_are_not_judged(tmp_path: Path) -> None:
+    """An AUC of them is an error that speaks of data."""
+
+    class Judged(Told):
+        def judge(self, outputs: NDArray[np.float32]) -> tuple[float, float]:
+            raise AssertionError
+
+        def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+            return (outputs * NAN).mean()
+
+    with pytest.raises(ModelError, match="diverged"):
+        trainer(tmp_path, Recipe(epochs=2, batch=4)).train(Judged(()), Watch())
