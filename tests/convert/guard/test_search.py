@@ -105,15 +105,23 @@ def test_the_same_search_twice() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.sets(st.sampled_from(NAMES), max_size=4), st.integers(2, 40), st.booleans())
+@given(
+    st.sets(st.sampled_from(NAMES), max_size=4),
+    st.integers(2, 40),
+    st.booleans(),
+    st.booleans(),
+)
 def test_what_is_found_keeps_the_budget_within_the_limit(
-    culprits: set[str], limit: int, drafts: bool
+    culprits: set[str], limit: int, drafts: bool, heard: bool
 ) -> None:
-    net = Net(frozenset(culprits), drafts=drafts)
+    """`heard`: the culprits are the noisiest; 7 trials are then enough for four of them."""
+    noisiest = tuple(culprits) if heard else ()
+    net = Net(frozenset(culprits), noisiest=noisiest, drafts=drafts)
     try:
         found = _found(net, limit)
     except BudgetError:
         assert culprits
+        assert limit < 7 or not heard
     else:
         assert culprits <= set(found.settings.float_layers)
         assert found.trials[-1].worst == 0.0
