@@ -63,6 +63,16 @@ def test_a_box_is_asked_alone_as_among_others() -> None:
     assert torch.allclose(quality, both["quality"][1:], atol=1e-6)
 
 
+def calm(given: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Queries and keys of the decoder quartered.
+
+    Random values as they are make its attention choose one place of a thousand: rounding of 1e-6
+    in what goes in comes out as 1e-2, in float32 of either implementation against its own float64.
+    """
+    ends = ("q_proj.weight", "k_proj.weight")
+    return {k: v / 4 if k.endswith(ends) else v for k, v in given.items()}
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("side", [512, 256])
@@ -70,8 +80,13 @@ def test_the_whole_network_answers_as_the_original(side: int) -> None:
     pytest.importorskip("sam2")
     size = Sam2Size(side)
     theirs = reference.build(size)
-    given = reference.values_of(theirs)
+    given = calm(reference.values_of(theirs))
+    theirs.load_state_dict(given)
     network = MedSam2(size).eval()
     network.load_state_dict({k: v for k, v in given.items() if k in values(network)})
     film, boxes = reference.film(side), reference.boxes(side)
-    assert_equal(answers(network), reference.answer(theirs, film, boxes))
+    wanted = reference.answer(theirs, film, boxes)
+    # Something to be wrong about, and a box that matters.
+    assert float(wanted["mask"].std()) > 1
+    assert float((wanted["mask"][0] - wanted["mask"][1]).abs().max()) > 1
+    assert_equal(answers(network), wanted)
