@@ -43,6 +43,10 @@ RUNS = 200
 TARGET_MS = {"AMX": 120.0, "VNNI": 250.0, "f32": 450.0}
 TARGET_RSS_MB = 600.0
 TARGET_FILES_MB = 60.0
+COLUMNS = (
+    *("artifact", "engine", "ms", "in the networks", "target", "peak MB", "target"),
+    *("MB on disk", "target", "drawn", "remarks"),
+)
 # As many pixels as a limb's film has after a viewer's usual export.
 FILM = phantom.Phantom(seed=7, height=1024, width=1365)
 
@@ -167,9 +171,7 @@ def progress(done: int, total: int, what: str) -> None:
 
 def table(rows: Sequence[Row]) -> str:
     """Markdown."""
-    columns = ("artifact", "engine", "ms", "in the networks", "target", "peak MB", "target")
-    columns = (*columns, "MB on disk", "target", "drawn", "remarks")
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     for row in rows:
         cells = (
             *(row.artifact, row.engine or "-", told(row.ms), told(row.networks_ms)),
