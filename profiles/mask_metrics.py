@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from ..runtime.errors import DataError
 from ..runtime.figures import Figure
 from .masks import IGNORE
-from .metrics import bootstrap_mean, bootstrap_ratio, bootstrap_share
+from .metrics import bootstrap_mean, bootstrap_share, figure_of
+from .resampling import draw_patients, number_patients
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -21,8 +22,8 @@ class MaskFigures:
 
     `mean_iou` averages the IoU of mask and background over all pixels, `pixel_accuracy` counts
     them; `false_alarms` is the share of films without a mask on which something was drawn, None
-    where there is none. Doubtful pixels count nowhere. `precision_range` and `recall_range` are
-    95 % intervals, None where nothing was drawn.
+    where there is none. Doubtful pixels count nowhere. The ranges are 95 % intervals from
+    resampling patients; that of precision is None where nothing was drawn.
     """
 
     dice: Figure
@@ -35,6 +36,9 @@ class MaskFigures:
     false_alarms: Figure | None
     precision_range: tuple[float, float] | None = None
     recall_range: tuple[float, float] | None = None
+    f1_range: tuple[float, float] | None = None
+    pixel_accuracy_range: tuple[float, float] | None = None
+    mean_iou_range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,29 +88,57 @@ def mask_figures(counts: PixelCounts, patients: Sequence[str]) -> MaskFigures:
     names = np.asarray(patients)
     dice = 2 * hit[has] / (2 * hit + extra + missed)[has]
     iou = hit[has] / (hit + extra + missed)[has]
-    h, e, m, r = (float(v.sum()) for v in (hit, extra, missed, rest))
-    precision, recall = _ratio(h, h + e), _ratio(h, h + m)
-    background = _ratio(r, r + e + m)
+    shares = _pixel_shares(np.array([[hit.sum()], [extra.sum()], [missed.sum()], [rest.sum()]]))
+    values = {name: float(np.nan_to_num(found[0])) for name, found in shares.items()}
+    ranges = _ranges(counts, values, patients)
     return MaskFigures(
         dice=bootstrap_mean(dice, tuple(names[has])),
         iou=bootstrap_mean(iou, tuple(names[has])),
-        precision=precision,
-        recall=recall,
-        f1=_ratio(2 * precision * recall, precision + recall),
-        pixel_accuracy=_ratio(h + r, h + e + m + r),
-        mean_iou=(_ratio(h, h + e + m) + background) / 2,
+        precision=values["precision"],
+        recall=values["recall"],
+        f1=values["f1"],
+        pixel_accuracy=values["pixel_accuracy"],
+        mean_iou=values["mean_iou"],
         false_alarms=None if has.all() else bootstrap_share(extra[~has] > 0, tuple(names[~has])),
-        precision_range=_range(hit, hit + extra, patients),
-        recall_range=_range(hit, hit + missed, patients),
+        precision_range=ranges["precision"],
+        recall_range=ranges["recall"],
+        f1_range=ranges["f1"],
+        pixel_accuracy_range=ranges["pixel_accuracy"],
+        mean_iou_range=ranges["mean_iou"],
     )
 
 
-def _range(parts: Floats, wholes: Floats, patients: Sequence[str]) -> tuple[float, float] | None:
-    if not wholes.any():
-        return None
-    figure = bootstrap_ratio(parts, wholes, patients)
-    return figure.low, figure.high
+def _pixel_shares(sums: Floats) -> dict[str, Floats]:
+    """Of pixel sums (4, R), hit, extra, missed and rest: shares (R,), NaN where there are none."""
+    h, e, m, r = sums
+    background = np.nan_to_num(_ratio(r, r + e + m))
+    return {
+        "precision": _ratio(h, h + e),
+        "recall": _ratio(h, h + m),
+        "f1": _ratio(2 * h, 2 * h + e + m),
+        "pixel_accuracy": _ratio(h + r, h + e + m + r),
+        "mean_iou": (_ratio(h, h + e + m) + background) / 2,
+    }
 
 
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else 0.0
+def _ranges(
+    counts: PixelCounts, values: dict[str, float], patients: Sequence[str]
+) -> dict[str, tuple[float, float] | None]:
+    """95 % intervals, all from the same resamples; None where none has such pixels."""
+    cluster = number_patients(patients)
+    n = int(cluster.max()) + 1
+    draws = draw_patients(n)
+    films = (counts.hit, counts.extra, counts.missed, counts.rest)
+    sums = np.array([draws @ np.bincount(cluster, weights=f, minlength=n) for f in films])
+    found: dict[str, tuple[float, float] | None] = {}
+    for name, resampled in _pixel_shares(sums).items():
+        there = resampled[np.isfinite(resampled)]
+        figure = figure_of(values[name], there, len(cluster), n) if len(there) else None
+        found[name] = (figure.low, figure.high) if figure else None
+    return found
+
+
+def _ratio(parts: Floats, wholes: Floats) -> Floats:
+    """NaN where the whole is 0."""
+    result: Floats = np.where(wholes > 0, parts / np.maximum(wholes, 1.0), np.nan)
+    return result
