@@ -20,6 +20,7 @@ MASK_COLUMNS = (
     ">F1",
     ">drawn where nothing is",
 )
+PIXEL_COLUMNS = (">pixel accuracy", ">mean IoU", ">precision", ">recall", ">F1")
 BOX_COLUMNS = (
     "artifact",
     "compute",
@@ -55,12 +56,13 @@ def print_found(title: str, model: str, part: "PartFigures") -> None:
         rows = [_mask_row(row, bool(drawn_in)) for row in masks]
         theirs = None if drawn_in else published(model)
         print_table(title, columns, [*rows, _published_row(theirs)] if theirs else rows)
-        print(
-            "Dice and IoU: mean over films with a mask; the other figures over all pixels. "
-            "Intervals: 95 %, from resampling patients."
-        )
+        print("Dice and IoU: mean over films with a mask; the other figures over all pixels.")
         if theirs:
             print(f"{theirs.source}: {theirs.note.lower()}; its figures are not of the same kind.")
+        pixels = [_pixel_row(row, bool(drawn_in)) for row in masks if row.figures.f1_range]
+        columns = (MASK_COLUMNS[0], *drawn_in, *PIXEL_COLUMNS)
+        if pixels:
+            print_table("over all pixels, 95 % intervals from resampling patients", columns, pixels)
     _print_losses(part)
 
 
@@ -101,21 +103,32 @@ def _mask_row(row: "ArtifactMasks", drawn_in: bool) -> tuple[str, ...]:
         *((row.boxes or "-",) if drawn_in else ()),
         row.compute,
         f"{row.threshold:.3f}",
-        _share(f.pixel_accuracy, f.pixel_accuracy_range),
-        _share(f.mean_iou, f.mean_iou_range),
+        f"{f.pixel_accuracy:.4f}",
+        f"{f.mean_iou:.4f}",
         shares(f.iou),
         shares(f.dice),
-        _share(f.precision, f.precision_range),
-        _share(f.recall, f.recall_range),
-        _share(f.f1, f.f1_range),
+        f"{f.precision:.4f}",
+        f"{f.recall:.4f}",
+        f"{f.f1:.4f}",
         percents(f.false_alarms) if f.false_alarms else "no such film",
         str(row.flips),
     )
 
 
-def _share(value: float, limits: tuple[float, float] | None) -> str:
-    """ "0.963 (0.950-0.971)"; a report of earlier times has no limits."""
-    return f"{value:.3f}" + (f" ({limits[0]:.3f}-{limits[1]:.3f})" if limits else "")
+def _pixel_row(row: "ArtifactMasks", drawn_in: bool) -> tuple[str, ...]:
+    f = row.figures
+    shown = (
+        _between(f.pixel_accuracy_range),
+        _between(f.mean_iou_range),
+        _between(f.precision_range),
+        _between(f.recall_range),
+        _between(f.f1_range),
+    )
+    return (row.artifact, *((row.boxes or "-",) if drawn_in else ()), *shown)
+
+
+def _between(limits: tuple[float, float] | None) -> str:
+    return f"{limits[0]:.4f} to {limits[1]:.4f}" if limits else "nothing drawn"
 
 
 def _published_row(theirs: "PublishedMasks") -> tuple[str, ...]:

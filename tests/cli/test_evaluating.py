@@ -58,6 +58,7 @@ def test_masks_in_the_thesis_figures(ce: Command, tmp_path: Path, data: Path) ->
         "recall",
         "F1",
         "where nothing",
+        "over all pixels, 95 % intervals from resampling patients",
     ):
         assert word in ran.out
     assert not (folder / "measurements").exists()
