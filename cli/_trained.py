@@ -8,7 +8,10 @@ if TYPE_CHECKING:
     from ..models.training.paper_table import PaperTable
     from ..models.training.train_all import Outcome
 
-COLUMNS = ("model", "", "films", ">n", ">accuracy %", ">sens. %", ">spec. %", ">AUC", ">Dice")
+COLUMNS = (
+    *("model", "", "films", ">n", ">accuracy %", ">sens. %", ">spec. %"),
+    *(">AUC", ">Dice", ">AP50"),
+)
 # Of a card; how it was made and the patients' keys stand in its file.
 FIGURES = ("threshold", "thresholds", "measured", "masks", "boxes", "audit", "audits")
 
@@ -25,11 +28,15 @@ def print_cards(title: str, cards: "list[tuple[Card, str]]") -> None:
             f = row.figures
             shares = [percent(x) for x in (f.accuracy, f.sensitivity, f.specificity)]
             what = f"{row.what}{', ' * bool(f.label)}{f.label}"
-            rows.append((card.name, state, what, str(f.accuracy.n), *shares, area(f.auc), ""))
+            rows.append((card.name, state, what, str(f.accuracy.n), *shares, area(f.auc), "", ""))
         for mask in card.masks:
             g = mask.figures
             shares = ["", f"{100 * g.recall:.1f}", ""]
-            rows.append((card.name, state, mask.what, str(g.dice.n), *shares, "", area(g.dice)))
+            rows.append((card.name, state, mask.what, str(g.dice.n), *shares, "", area(g.dice), ""))
+        for box in card.boxes:
+            b, what = box.figures, f"{box.what}, {box.figures.label}"
+            found = ["", percent(b.recall), "", "", "", area(b.ap50)]
+            rows.append((card.name, state, what, str(b.ap50.n), *found))
     print_table(title, COLUMNS, rows)
     print(CAUTION)
 

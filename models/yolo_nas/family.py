@@ -51,7 +51,8 @@ NOTES = {
     "Other people's weights": (
         f"The architecture is YOLO-NAS (Deci-AI 2023, super-gradients); its code is Apache-2.0 and "
         f"this implementation is our own. {COCO_LICENCE}. None of them is in ours: they begin with "
-        "random values."
+        "random values. Theirs learned from pictures scaled to 636 pixels and padded to 640; here "
+        "a film fills the 640, so that what lies on it comes 0.6 % larger."
     ),
     "Boxes": (
         "Places of the network's grid answer with a box and a score a label; of boxes that overlap "
