@@ -98,7 +98,8 @@ def taught(rectangles: Path) -> Source:
 def boxes(taught: Source, small: ConvertOptions, rectangles: Path) -> Conversion:
     budget = replace(taught.spec.budget, points=100.0, ap50=1.0)
     source = replace(taught, spec=replace(taught.spec, budget=budget))
-    return convert_model(source, replace(small, data=rectangles, min_agreement=0.0))
+    options = replace(small, data=rectangles, min_agreement=0.0, explain_quantization=True)
+    return convert_model(source, options)
 
 
 @pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
@@ -169,6 +170,20 @@ def test_boxes_in_three_formats_are_the_network_s(boxes: Conversion) -> None:
             assert artifact.parity.cosine > 0.9
     rules = {t.rule for t in manifest.thresholds}
     assert rules == {"largest F1 of boxes (IoU 0.5), middle of the widest best gap"}
+
+
+@pytest.mark.slow
+def test_the_layers_of_a_detector_are_explained(boxes: Conversion) -> None:
+    assert [r.format for r in boxes.quantization] == ["onnx", "tflite", "openvino"]
+    for report in boxes.quantization:
+        assert sum(layer.share for layer in report.layers) == pytest.approx(1.0)
+        known = [layer for layer in report.layers if layer.snr_db is not None]
+        assert len(known) > len(report.layers) / 2
+        left = [layer for layer in report.layers if layer.in_float]
+        assert any("decoding of boxes" in layer.why for layer in left)
+        assert 0.0 < report.float_share < 0.5
+        assert not all(layer.in_float for layer in report.worst(5))
+    assert (boxes.folder / "report" / "quantization.html").is_file()
 
 
 @pytest.mark.slow
