@@ -13,7 +13,16 @@ COLUMNS = (
     *(">AUC", ">Dice", ">AP50"),
 )
 # Of a card; how it was made and the patients' keys stand in its file.
-FIGURES = ("threshold", "thresholds", "measured", "masks", "boxes", "audit", "audits")
+FIGURES = (
+    "threshold",
+    "thresholds",
+    "measured",
+    "masks",
+    "boxes",
+    "audit",
+    "audits",
+    "not_measured",
+)
 
 
 def print_cards(title: str, cards: "list[tuple[Card, str]]") -> None:

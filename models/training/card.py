@@ -17,10 +17,11 @@ from .judgement import Measured, MeasuredBoxes, MeasuredMasks
 class Card:
     """What NAME.json holds and NAME.md says.
 
-    `date` is the day the training ended, ISO 8601. `parts` carry the hashed patient keys, so
+    `date` is the day the card was written, ISO 8601. `parts` carry the hashed patient keys, so
     that a conversion and an evaluation can refuse patients that the weights have seen.
     `thresholds` by label, where a model has several findings; so are `audits`, which such a model
     has instead of `audit`. `audit_note`: why there is neither, "" where it was not tried.
+    `not_measured`: why films, in words, gave no figures.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Card:
     audit: AuditFigures | None = None
     audits: dict[str, AuditFigures] = field(default_factory=dict)
     audit_note: str = ""
+    not_measured: dict[str, str] = field(default_factory=dict)
 
 
 def read_card(path: Path) -> Card:

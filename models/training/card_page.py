@@ -57,6 +57,7 @@ def _figures(card: Card) -> str:
         "",
         *_table(card),
         "",
+        *_left_out(card),
     ]
     return "\n".join(lines)
 
@@ -65,6 +66,14 @@ def _table(card: Card) -> list[str]:
     if card.boxes:
         return _box_table(card)
     return _mask_table(card) if card.masks else _label_table(card)
+
+
+def _left_out(card: Card) -> list[str]:
+    """The films that gave no figures, and why."""
+    if not card.not_measured:
+        return []
+    told = (f"- {films}: {reason};" for films, reason in card.not_measured.items())
+    return ["Not measured:", "", *told, ""]
 
 
 def _box_table(card: Card) -> list[str]:

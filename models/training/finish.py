@@ -47,7 +47,7 @@ def finish(
 
     Raises:
         ModelError: the run has not ended.
-        DataError: a part lacks one of the labels.
+        DataError: select lacks one of the labels.
         OutputError: the folder cannot be written.
     """
     if not state.finished:
@@ -109,4 +109,5 @@ def _card(model: ModelSpec, data: Data, state: RunState, found: Judgement, sha25
         thresholds=dict(found.thresholds),
         masks=found.masks,
         boxes=found.boxes,
+        not_measured=dict(found.not_measured),
     )

@@ -7,21 +7,19 @@ from torch import nn
 
 from ...profiles.datasets import Dataset
 from ...profiles.metrics import pick_threshold
-from ...profiles.splits import refuse_overlap
-from ...runtime.figures import Part
 from ...runtime.spec import InputSpec, ModelSpec
 from .cropping import Crop
-from .judgement import NEW_PATIENTS, TEST_PARTS, Judgement, measure_label
+from .judgement import Judgement, measure_label, one_sided, unseen_parts
 from .scoring import film_logits
 
 
 def judge_binary(
     module: nn.Module, data: Dataset, model: ModelSpec, cropped: Crop | None
 ) -> Judgement:
-    """Set the threshold on select, then read the test parts.
+    """Set the threshold on select, then read the test parts; one of one label gets no figures.
 
     Raises:
-        DataError: a part lacks one of the labels.
+        DataError: select lacks one of the labels.
         OverlapError: a patient of train is in a test part.
     """
     positive = model.outputs[0].positive_label or ""
@@ -30,20 +28,16 @@ def judge_binary(
     seen = np.isfinite(scores)
     labels = np.array(select.positives(positive))
     threshold, rule = pick_threshold(scores[seen], labels[seen])
-    train = data.part("train").key_hashes()
-    parts: list[tuple[str, Part, Dataset]] = [
-        (what, part, data.part(part)) for what, part in TEST_PARTS
-    ]
-    parts.append((NEW_PATIENTS, "official-test", data.official_test_new_patients()))
-    rows = []
-    for what, part, films in parts:
-        if not films.films:
-            continue
-        refuse_overlap(train, films.key_hashes(), ("train", part))
+    rows, left_out = [], {}
+    for what, part, films in unseen_parts(data):
         found = score_films(module, films, model.input, cropped)
         truth = np.array(films.positives(positive))
-        rows.append(measure_label((what, part), films, found, truth, ("", threshold)))
-    return Judgement(threshold, rule, int(seen.sum()), tuple(rows))
+        reason = one_sided(truth[np.isfinite(found)])
+        if reason:
+            left_out[what] = f"{reason} {positive}"
+        else:
+            rows.append(measure_label((what, part), films, found, truth, ("", threshold)))
+    return Judgement(threshold, rule, int(seen.sum()), tuple(rows), not_measured=left_out)
 
 
 def score_films(

@@ -6,10 +6,9 @@ from ...profiles.box_matching import box_accuracy
 from ...profiles.box_metrics import F1_RULE, FilmMatch, pick_box_threshold
 from ...profiles.boxes import BoxDataset
 from ...profiles.paired import Place
-from ...profiles.splits import refuse_overlap
 from ...runtime.spec import DetectionRules, ModelSpec
 from .boxes import load_boxes, matches
-from .judgement import TEST_PARTS, Judgement, MeasuredBoxes
+from .judgement import Judgement, MeasuredBoxes, unseen_parts
 from .loop import predict_raw
 
 NOT_SET = "not set: nothing was found on select"
@@ -31,20 +30,25 @@ def judge_boxes(module: nn.Module, data: BoxDataset, model: ModelSpec) -> Judgem
         value = pick_box_threshold(films)
         if value is not None:
             thresholds[label], rule = value, F1_RULE
-    train = data.part("train").key_hashes()
     rows: list[MeasuredBoxes] = []
-    for what, part in TEST_PARTS:
-        chosen = data.part(part)
-        if not chosen.films:
-            continue
-        refuse_overlap(train, chosen.key_hashes(), ("train", part))
+    left_out: dict[str, str] = {}
+    for what, part, chosen in unseen_parts(data):
         for label, films in zip(labels, _found(module, chosen, model), strict=True):
             at, place = thresholds.get(label, _UNSET), Place(label, data.name, part)
             figures = box_accuracy(films, chosen.patients(), place, at, "f32")
-            if figures is not None:
+            if figures is None:
+                left_out[f"{what}, {label}"] = "no film has a box"
+            else:
                 rows.append(MeasuredBoxes(what, figures))
     first = next(iter(thresholds.values()), _UNSET)
-    return Judgement(first, rule, len(select.films), boxes=tuple(rows), thresholds=thresholds)
+    return Judgement(
+        first,
+        rule,
+        len(select.films),
+        boxes=tuple(rows),
+        thresholds=thresholds,
+        not_measured=left_out,
+    )
 
 
 def _found(module: nn.Module, data: BoxDataset, model: ModelSpec) -> list[list[FilmMatch]]:

@@ -1,7 +1,5 @@
 """The end of a findings run: a threshold a label, and the one reading of the test parts."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,11 +7,10 @@ from torch import nn
 
 from ...profiles.datasets import Dataset
 from ...profiles.metrics import pick_threshold_f1
-from ...profiles.splits import refuse_overlap
 from ...runtime.figures import Part
 from ...runtime.spec import ModelSpec
 from .cropping import Crop
-from .judgement import NEW_PATIENTS, TEST_PARTS, Judgement, Measured, measure_label
+from .judgement import Judgement, Measured, measure_label, one_sided, unseen_parts
 from .scoring import film_logits
 
 NOT_SET = "not set: no label has films with and without it"
@@ -37,22 +34,25 @@ def judge_findings(
     truth = select.findings(labels)
     thresholds, rule = {}, NOT_SET
     for k, label in enumerate(labels):
-        if _both_ways(truth[seen, k]):
+        if not one_sided(truth[seen, k]):
             thresholds[label], rule = pick_threshold_f1(scores[seen, k], truth[seen, k])
-    train = data.part("train").key_hashes()
-    parts: list[tuple[str, Part, Dataset]] = [
-        (what, part, data.part(part)) for what, part in TEST_PARTS
-    ]
-    parts.append((NEW_PATIENTS, "official-test", data.official_test_new_patients()))
+    at = {k: thresholds.get(k, _UNSET) for k in labels}
     rows: list[Measured] = []
-    for what, part, films in parts:
-        if not films.films:
-            continue
-        refuse_overlap(train, films.key_hashes(), ("train", part))
+    left_out: dict[str, str] = {}
+    for what, part, films in unseen_parts(data):
         found = _scores(module, films, model, cropped)
-        rows += _rows((what, part), films, found, {k: thresholds.get(k, _UNSET) for k in labels})
+        measured, reasons = _rows((what, part), films, found, at)
+        rows += measured
+        left_out |= reasons
     first = next(iter(thresholds.values()), _UNSET)
-    return Judgement(first, rule, int(seen.sum()), tuple(rows), thresholds=thresholds)
+    return Judgement(
+        first,
+        rule,
+        int(seen.sum()),
+        tuple(rows),
+        thresholds=thresholds,
+        not_measured=left_out,
+    )
 
 
 def _rows(
@@ -60,16 +60,18 @@ def _rows(
     films: Dataset,
     scores: NDArray[np.float64],
     thresholds: dict[str, float],
-) -> Iterator[Measured]:
+) -> tuple[list[Measured], dict[str, str]]:
+    """Figures a label, and why there are none."""
     seen = np.isfinite(scores[:, 0])
     truth = films.findings(tuple(thresholds))
+    rows, reasons = [], {}
     for k, rule in enumerate(thresholds.items()):
-        if _both_ways(truth[seen, k]):
-            yield measure_label(where, films, scores[:, k], truth[:, k], rule)
-
-
-def _both_ways(truth: NDArray[np.bool_]) -> bool:
-    return bool(truth.any()) and not bool(truth.all())
+        reason = one_sided(truth[seen, k])
+        if reason:
+            reasons[f"{where[0]}, {rule[0]}"] = reason
+        else:
+            rows.append(measure_label(where, films, scores[:, k], truth[:, k], rule))
+    return rows, reasons
 
 
 def _scores(

@@ -7,11 +7,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ...profiles.mask_metrics import evaluate_masks
-from ...profiles.masks import MaskDataset
-from ...profiles.splits import refuse_overlap
+from ...profiles.masks import THERE, MaskDataset
 from ...runtime.figures import MaskAccuracy, Part
 from ...runtime.spec import ModelSpec
-from .judgement import TEST_PARTS, Judgement, MeasuredMasks
+from .judgement import NO_MASK, Judgement, MeasuredMasks, unseen_parts
 from .loop import predict_raw
 from .masks import load_masks
 
@@ -23,21 +22,22 @@ _BATCH = 8
 def judge_masks(module: nn.Module, data: MaskDataset, model: ModelSpec) -> Judgement:
     """Read the test parts; on the network's grid, without cleaning of the masks.
 
+    A part without a mask gets no figures.
+
     Raises:
         OverlapError: a patient of train is in a test part.
     """
-    train = data.part("train").key_hashes()
-    rows = []
-    for what, part in TEST_PARTS:
-        films = data.part(part)
-        if not films.films:
-            continue
-        refuse_overlap(train, films.key_hashes(), ("train", part))
+    rows, left_out = [], {}
+    for what, part, films in unseen_parts(data):
         arrays = load_masks(films.films, model.input)
+        if not (arrays.masks == THERE).any():
+            left_out[what] = NO_MASK
+            continue
         logits = predict_raw(module, arrays.pixels, model.input, _BATCH)[:, 0]
         figures = mask_accuracy(logits >= 0, arrays.masks, films.patients(), (data.name, part))
         rows.append(MeasuredMasks(what, figures))
-    return Judgement(THRESHOLD, RULE, len(data.part("select").films), masks=tuple(rows))
+    n_films = len(data.part("select").films)
+    return Judgement(THRESHOLD, RULE, n_films, masks=tuple(rows), not_measured=left_out)
 
 
 def mask_accuracy(

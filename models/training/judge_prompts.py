@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...profiles.masks import MaskDataset
-from ...profiles.splits import refuse_overlap
+from ...runtime.errors import DataManifestError
 from ...runtime.spec import ModelSpec
 from .judge_masks import RULE, THRESHOLD, mask_accuracy
-from .judgement import TEST_PARTS, Judgement, MeasuredMasks
+from .judgement import NO_MASK, Judgement, MeasuredMasks, unseen_parts
 from .loop import predict_raw
 from .prompts import PromptArrays, load_prompts, packed, unpacked
 
@@ -17,25 +17,25 @@ _BATCH = 8
 
 
 def judge_prompts(module: nn.Module, data: MaskDataset, model: ModelSpec) -> Judgement:
-    """Read the test parts; on the network's grid, a region each.
+    """Read the test parts; on the network's grid, a region each. One without gets no figures.
 
     Raises:
         OverlapError: a patient of train is in a test part.
     """
-    train = data.part("train").key_hashes()
-    rows = []
-    for what, part in TEST_PARTS:
-        films = data.part(part)
-        if not films.films:
+    rows, left_out = [], {}
+    for what, part, films in unseen_parts(data):
+        try:
+            arrays = load_prompts(films.films, model.input)
+        except DataManifestError:
+            left_out[what] = NO_MASK
             continue
-        refuse_overlap(train, films.key_hashes(), ("train", part))
-        arrays = load_prompts(films.films, model.input)
         for boxes, told in ((arrays.boxes, "true boxes"), (arrays.moved, "moved boxes")):
             drawn = _drawn(module, arrays, boxes, model)
             where = (data.name, part)
             figures = mask_accuracy(drawn, arrays.masks, arrays.patients, where)
             rows.append(MeasuredMasks(f"{what}; {told}", figures))
-    return Judgement(THRESHOLD, RULE, len(data.part("select").films), masks=tuple(rows))
+    n_films = len(data.part("select").films)
+    return Judgement(THRESHOLD, RULE, n_films, masks=tuple(rows), not_measured=left_out)
 
 
 def _drawn(

@@ -1,13 +1,16 @@
 """What the end of a run finds out about weights: thresholds, and figures on the test parts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...profiles.datasets import Dataset
+from ...profiles.divided import DividedFilms
 from ...profiles.metrics import evaluate_binary
+from ...profiles.splits import refuse_overlap
 from ...runtime.figures import Accuracy, BoxAccuracy, MaskAccuracy, Part
 
 
@@ -42,7 +45,8 @@ class MeasuredBoxes:
 @dataclass(frozen=True)
 class Judgement:
     """`threshold` by `rule` on `n_films` of the part select; `thresholds` a label where a model
-    has several findings, of which `threshold` is the first's."""
+    has several findings, of which `threshold` is the first's; `not_measured`: why films gave
+    no figures, by what they are in words."""
 
     threshold: float
     rule: str
@@ -51,6 +55,7 @@ class Judgement:
     masks: tuple[MeasuredMasks, ...] = ()
     boxes: tuple[MeasuredBoxes, ...] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    not_measured: Mapping[str, str] = field(default_factory=dict)
 
 
 TEST_PARTS: tuple[tuple[str, Part], ...] = (
@@ -58,6 +63,38 @@ TEST_PARTS: tuple[tuple[str, Part], ...] = (
     ("official test, all", "official-test"),
 )
 NEW_PATIENTS = "official test, patient numbers that training has not"
+NO_MASK = "no film has a mask"
+
+FilmsOf = TypeVar("FilmsOf", bound=DividedFilms[Any])
+
+
+def unseen_parts(data: FilmsOf) -> Iterator[tuple[str, Part, FilmsOf]]:
+    """The films that steered nothing: in words, their part, and they; none that is empty.
+
+    Raises:
+        OverlapError: a patient of train is among them.
+    """
+    train = data.part("train").key_hashes()
+    parts = [(what, part, data.part(part)) for what, part in TEST_PARTS]
+    if isinstance(data, Dataset):
+        parts.append((NEW_PATIENTS, "official-test", data.official_test_new_patients()))
+    for what, part, films in parts:
+        if films.films:
+            refuse_overlap(train, films.key_hashes(), ("train", part))
+            yield what, part, films
+
+
+def one_sided(truth: NDArray[np.bool_]) -> str:
+    """Why films cannot be judged, "" where they can.
+
+    Args:
+        truth: bool (N,), whether each film that has a score has the label.
+    """
+    if not len(truth):
+        return "no film got a score"
+    if truth.any() and not truth.all():
+        return ""
+    return f"{'all' if truth.all() else 'none'} of {len(truth)} films have the label"
 
 
 def measure_label(

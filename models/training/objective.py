@@ -31,7 +31,8 @@ class Objective(Protocol):
         ...
 
     def judge(self, outputs: NDArray[np.float32]) -> tuple[float, float]:
-        """(loss, score) of the raw outputs on the select films; the least loss is kept."""
+        """(loss, score) of the raw outputs on the select films; the recipe says which of the two
+        chooses the epoch. NaN is never the best."""
         ...
 
 

@@ -47,10 +47,10 @@ class Augmentation:
 class Recipe:
     """One training run.
 
-    `warmup`: share of all steps in which the learning rate rises. `patience`: epochs without a
-    better select loss before it stops. `label_smoothing` is for labels; `focal_gamma` (0: cross
-    entropy) for findings and masks; `positive_weight` (of a mask's pixels) and `focal_weight` (of
-    the pixel loss, focal or cross entropy, beside Dice's 1) for masks. `start` names the model
+    `warmup`: share of all steps in which the learning rate rises. `patience`: epochs in a row
+    without a better figure of `keep` before it stops. `label_smoothing` is for labels;
+    `focal_gamma` (0: cross entropy) for findings and masks; `positive_weight` (of a mask's pixels)
+    and `focal_weight` (of the pixel loss, beside Dice's 1) for masks. `start` names the model
     whose weights a run begins with, "" for fresh ones. In the first `small_epochs` epochs the films
     are shrunk to `small_side` pixels, in the next `middle_epochs` to `middle_side`: early learning
     needs no fine detail, and costs less so.

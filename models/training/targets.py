@@ -2,26 +2,28 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from ...profiles.boxes import BoxDataset, read_box_dataset
 from ...profiles.datasets import Dataset, read_dataset, read_findings_dataset
+from ...profiles.divided import DividedFilms
 from ...profiles.folds import apply_fold, parse_fold
-from ...profiles.masks import MaskDataset, read_mask_dataset
+from ...profiles.masks import THERE, MaskDataset, read_mask_dataset
 from ...runtime.errors import DataError, ModelError
-from ...runtime.figures import Part
 from ...runtime.spec import ModelSpec
 from .binary import BinaryObjective
-from .boxes import BoxObjective, load_boxes
+from .boxes import BoxArrays, BoxObjective, load_boxes
 from .cropping import lung_cropper
-from .films import load_films
+from .films import FilmArrays, load_films
 from .findings import FindingsObjective, load_findings
-from .masks import MaskObjective, load_masks
+from .masks import MaskArrays, MaskObjective, load_masks
 from .objective import Objective
 from .prompts import PromptObjective, load_prompts
 from .recipe import Recipe
 
 Data = Dataset | MaskDataset | BoxDataset
-_BOTH: tuple[Part, ...] = ("train", "select")
+DataOf = TypeVar("DataOf", bound=DividedFilms[Any])
+Read = TypeVar("Read")
 
 
 def read_data(model: ModelSpec, folder: Path) -> Data:
@@ -70,28 +72,60 @@ def objective(
     Raises:
         FilmError: a film or mask cannot be read.
         DataManifestError: a part is empty.
+        DataError: select can judge nothing: one of two labels, or every mask or box, is missing.
         WeightsMissingError: a lung-crop model, and `lungs-128` has no weights.
     """
-    if isinstance(data, MaskDataset) and model.task == "promptable-segmentation":
-        asked = [load_prompts(data.part(p).films, model.input, advance) for p in _BOTH]
-        return PromptObjective(asked[0], asked[1], recipe)
     if isinstance(data, MaskDataset):
-        train, select = (
-            load_masks(data.part(part).films, model.input, advance) for part in ("train", "select")
-        )
-        return MaskObjective(train, select, recipe)
+        if model.task == "promptable-segmentation":
+            train, select = (
+                load_prompts(data.part(p).films, model.input, advance) for p in ("train", "select")
+            )
+            return PromptObjective(train, select, recipe)
+        drawn = _both(data, lambda part: load_masks(part.films, model.input, advance), _no_mask)
+        return MaskObjective(*drawn, recipe)
     if isinstance(data, BoxDataset):
-        learnt, checking = (load_boxes(data.part(p), model, advance) for p in ("train", "select"))
         if model.detection is None:
             raise ModelError(f"'{model.name}' has no rules of detection; a detector needs them.")
-        return BoxObjective(learnt, checking, recipe, model.detection)
+        boxed = _both(data, lambda part: load_boxes(part, model, advance), _no_box)
+        return BoxObjective(*boxed, recipe, model.detection)
     labels = model.outputs[0].labels
     cropped = lung_cropper(folders) if model.input.region == "lungs" else None
-    parts = (data.part("train"), data.part("select"))
     if model.task == "findings":
         found, checked = (
-            load_findings(part, model.input, labels, advance, cropped) for part in parts
+            load_findings(data.part(p), model.input, labels, advance, cropped)
+            for p in ("train", "select")
         )
         return FindingsObjective(found, checked, recipe)
-    films, judged = (load_films(part, model.input, labels, advance, cropped) for part in parts)
-    return BinaryObjective(films, judged, recipe)
+    films = _both(
+        data,
+        lambda part: load_films(part, model.input, labels, advance, cropped),
+        lambda read: _one_label(read, labels),
+    )
+    return BinaryObjective(*films, recipe)
+
+
+def _both(
+    data: DataOf, read: Callable[[DataOf], Read], lacks: Callable[[Read], str]
+) -> tuple[Read, Read]:
+    """Train and select; the smaller is read first, to refuse before the long reading."""
+    select = read(data.part("select"))
+    lack = lacks(select)
+    if lack:
+        raise DataError(
+            f"part 'select' of {data.name}: {lack}, so it can choose no epoch and no threshold. "
+            "Give a data folder with more patients."
+        )
+    return read(data.part("train")), select
+
+
+def _no_mask(select: MaskArrays) -> str:
+    return "" if (select.masks == THERE).any() else f"none of {len(select.masks)} films has a mask"
+
+
+def _no_box(select: BoxArrays) -> str:
+    return "" if any(map(len, select.truth)) else f"none of {len(select.truth)} films has a box"
+
+
+def _one_label(select: FilmArrays, labels: tuple[str, ...]) -> str:
+    missing = [label for k, label in enumerate(labels) if k not in select.labels]
+    return f"no film of {len(select.labels)} is {' or '.join(missing)}" if missing else ""
