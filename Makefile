@@ -28,8 +28,8 @@ test: $(DEV_VENV)/.installed ## install what the tests need and run them
 test-slow: $(DEV_VENV)/.installed ## the long matrices
 	$(DEV_VENV)/bin/python -m pytest -m slow $(PYTEST_ARGS)
 
-test-arm: $(DEV_VENV)/.installed ## on a Haswell, a Cortex-A72 and an A76 under qemu (ALL=1: all 16 MobileNets, an hour)
-	CLINICEDGE_ARM_ALL=$(ALL) $(DEV_VENV)/bin/python -m pytest -m emulated -s tests/arm $(PYTEST_ARGS)
+test-arm: $(DEV_VENV)/.installed ## on a Haswell, a Cortex-A72 and an A76 under qemu (MINUTES=25: more MobileNets, ALL=1: all 16)
+	CLINICEDGE_ARM_ALL=$(ALL) CLINICEDGE_ARM_MINUTES=$(MINUTES) $(DEV_VENV)/bin/python -m pytest -m emulated -s tests/arm $(PYTEST_ARGS)
 
 check: $(DEV_VENV)/.installed ## ruff, mypy, import-linter
 	$(DEV_VENV)/bin/ruff check .

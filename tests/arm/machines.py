@@ -34,10 +34,8 @@ class Machine:
     python: Path
     state: Path
 
-    def clinicedge(
-        self, *words: object, timeout_s: float = 900
-    ) -> "subprocess.CompletedProcess[str]":
-        """Run the command `clinicedge WORDS` on it."""
+    def clinicedge(self, *words: object) -> "subprocess.CompletedProcess[str]":
+        """Run the command `clinicedge WORDS` on it, LIMIT_S at most."""
         command = [str(self.python), "-P", "-c", _MAIN, str(self.python), *map(str, words)]
         environment = {"CLINICEDGE_STATE": str(self.state), "PATH": "/usr/bin:/bin"}
         return subprocess.run(

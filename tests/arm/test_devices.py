@@ -1,29 +1,37 @@
 """On a Haswell, a Cortex-A72 and a Cortex-A76 under qemu: accepted, or passed over and said so."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny_bundles as tiny
 from saturating import INT8, saturating
 
 from clinicedge.profiles.devices import detect
-from clinicedge.runtime import Bundle, load, phantom
+from clinicedge.runtime import Bundle, load, phantom, read_film
 from clinicedge.runtime.choices import KERNEL_FLAGS
 from clinicedge.runtime.choices import Processor as Told
 from clinicedge.runtime.engines import engine_for
+from clinicedge.runtime.predictions import CascadeResult
 from clinicedge.runtime.selection import Wish, candidates
 from clinicedge.runtime.trial import Outcome, Trial
 
+from .kept import Nets
 from .machines import Machine
-from .processors import HASWELL
+from .mobilenets import TYPES
+from .processors import A72, HASWELL
 
 pytestmark = pytest.mark.emulated
-# Engines whose INT8 may fail on a processor; then the next one is taken. Seen: the lungs of the
-# demo moved by 0.11 in OpenVINO on both, its tolerance is 0.068.
-MAY_FAIL = {("a72", "openvino"), ("a76", "openvino")}
+# Without dot product OpenVINO 2026.4 opens INT8 on ARM only where the film's zero point is 128:
+# where calibration films reach black and white, as real films do and few phantoms. Then the next
+# engine is taken; tried with ranges set by hand, on a Cortex-A76 all of them open.
+NO_KERNEL = (A72, "openvino/int8-guarded")
+UNOPENED = "object is not initialized"
+# Each of two INT8 logits may move by 0.065 (convert's floor), a probability then by half of that.
+MOVES = 0.033
 
 
 @pytest.fixture
@@ -35,10 +43,10 @@ def film(tmp_path: Path) -> Path:
 
 
 def trials(bundle: Bundle) -> list[Trial]:
-    """Every artifact of every model in a bundle."""
+    """Every artifact of every model in a bundle, each model once."""
     return [
         Trial(str(model.folder.resolve()), model.id, a.id, a.computes[0], engine_for(a.format))
-        for _, model in bundle.models()
+        for model in {model.id: model for _, model in bundle.models()}.values()
         for a in model.manifest.artifacts
     ]
 
@@ -73,40 +81,71 @@ def _why(outcome: Outcome) -> str:
     return next((f.problem for f in outcome.films if f.problem), "")
 
 
-def check(device: Machine, asked: Sequence[Trial]) -> None:
-    """All pass but what may fail, and of each bundle something passes."""
-    failed = refused(device, asked)
-    surprising = {
-        t: why for t, why in failed.items() if (device.processor.name, t.engine) not in MAY_FAIL
+def unexcused(device: Machine, asked: Sequence[Trial]) -> dict[Trial, str]:
+    """Of what was calibrated on phantoms, what did not pass and should have."""
+    return {
+        trial: why
+        for trial, why in refused(device, asked).items()
+        if not ((device.processor, trial.artifact) == NO_KERNEL and why.endswith(UNOPENED))
     }
-    assert not surprising
-    assert folders(asked) == folders(t for t in asked if t not in failed)
-
-
-def folders(asked: Iterable[Trial]) -> set[str]:
-    return {trial.folder for trial in asked}
 
 
 def test_every_artifact_of_the_demo(device: Machine, tiny_bundle: Path) -> None:
-    check(device, trials(load(tiny_bundle)))
+    assert not refused(device, trials(load(tiny_bundle)))
 
 
-def test_every_artifact_of_a_cascade(device: Machine, cascade: Bundle) -> None:
-    check(device, trials(cascade))
+def test_every_artifact_of_the_second_stage_of_a_cascade(device: Machine, cascade: Bundle) -> None:
+    """The first is the demo."""
+    models = cascade.models()
+    (types,) = {model.id: model for _, model in models if model.manifest.name == TYPES}.values()
+    assert not unexcused(device, trials(types))
 
 
-def test_the_mobilenets(device: Machine, nets: tuple[Bundle, ...], everything: bool) -> None:
+def test_each_mobilenet_has_float_and_guarded_int8_in_every_format(nets: Nets) -> None:
+    for net, bundle in nets:
+        assert {a.id for a in bundle.manifest.artifacts} == net.artifacts, net.name
+
+
+def test_the_mobilenets(device: Machine, nets: Nets, everything: bool) -> None:
     if everything:
-        check(device, [trial for net in nets for trial in trials(net)])
+        asked = [trial for _, bundle in nets for trial in trials(bundle)]
     else:
-        check(device, [served(net, device) for net in nets])
+        asked = [served(bundle, device) for _, bundle in nets]
+    assert not unexcused(device, asked)
+
+
+def test_the_cascade_answers_as_on_this_machine(
+    device: Machine, cascade: Bundle, tmp_path: Path
+) -> None:
+    path = tmp_path / "film.png"
+    path.write_bytes(phantom.encode_png(phantom.draw(phantom.sample(1))))
+    told = prediction(device, cascade, path)
+    reports = [member["report"] for member in told["members"]]
+    assert [r["session"]["notes"] for r in reports] == [[]] * len(reports)
+    (artifact,) = {r["artifact"] for r in reports}
+    assert artifact.endswith("/int8-guarded")
+    here = cascade.predictor(precision=artifact, threads=1).predict(read_film(path))
+    assert isinstance(here, CascadeResult)
+    assert here.second is not None
+    assert told["first"]["label"] == here.first.label
+    assert told["first"]["score"] == pytest.approx(here.first.score, abs=MOVES)
+    assert told["second"]["main"] == here.second.main
+    for there, finding in zip(told["second"]["findings"], here.second.findings, strict=True):
+        assert there["label"] == finding.label
+        assert there["score"] == pytest.approx(finding.score, abs=MOVES)
+
+
+def prediction(device: Machine, bundle: Bundle, film: Path) -> dict[str, Any]:
+    """What the device says of the film."""
+    ran = device.clinicedge("predict", bundle.folder, film, "--threads", "1", "--json")
+    assert ran.returncode == 0, ran.stderr
+    found: dict[str, Any] = json.loads(ran.stdout)["films"][0]["prediction"]
+    return found
 
 
 def answer(device: Machine, bundle: Bundle, film: Path) -> tuple[str, list[str]]:
     """The artifact that answers on the device, and the notes of the answer."""
-    ran = device.clinicedge("predict", bundle.folder, film, "--threads", "1", "--json")
-    assert ran.returncode == 0, ran.stderr
-    report = json.loads(ran.stdout)["films"][0]["prediction"]["report"]
+    report = prediction(device, bundle, film)["report"]
     return report["artifact"], report["session"]["notes"]
 
 
