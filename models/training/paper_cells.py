@@ -7,6 +7,7 @@ films are not read.
 
 import fnmatch
 import json
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from ...runtime.records import dump_bytes, from_json
 from ..mobilenets import VARIANTS
 from ..zoo import build, spec
 from .judge_binary import score_films
+from .judgement import one_sided
 from .recipe import Recipe
 from .run import Progress, TrainOptions, train_network
 
@@ -72,6 +74,19 @@ class CellResult:
     kept_epoch: int
     max_steps: int | None
     minutes: float
+
+    @property
+    def length(self) -> tuple[float, int]:
+        """Sorts runs from the shortest: steps an epoch, then epochs."""
+        return _length(self.max_steps, self.epochs)
+
+    def stands_for(self, recipe: Recipe) -> bool:
+        """Whether the run was as long as this recipe's, or longer."""
+        return self.length >= _length(recipe.max_steps, recipe.epochs)
+
+
+def _length(max_steps: int | None, epochs: int) -> tuple[float, int]:
+    return math.inf if max_steps is None else max_steps, epochs
 
 
 def all_cells() -> tuple[Cell, ...]:
@@ -170,18 +185,21 @@ def run_cell(
 
     Raises:
         CheckpointError: it was begun with another recipe.
-        DataError: a part lacks one of the labels.
+        DataError: select or test lacks one of the labels.
     """
-    path = result_file(options.out, cell)
+    path, model = result_file(options.out, cell), spec(cell.model)
     shuffled = cell_data(data, cell)
+    train, test = shuffled.part("train"), shuffled.part("test")
+    positive = model.outputs[0].positive_label or ""
+    positives = np.array(test.positives(positive))
+    lack = one_sided(positives)
+    if lack:
+        raise DataError(f"{cell.name}, part 'test': {lack} {positive}; give more films.")
     inside = replace(options, out=path.parent, folder=path.stem, resume=True)
     trainer, state = train_network(cell.model, shuffled, recipe, inside, progress)
     module = build(cell.model)
     module.load_state_dict(state.best)
-    model = spec(cell.model)
-    train, test = shuffled.part("train"), shuffled.part("test")
     scores = score_films(module, test, model.input, None)
-    positives = np.array(test.positives(model.outputs[0].positive_label or ""))
     figures = evaluate_binary(scores, positives, test.patients(), THRESHOLD)
     result = CellResult(
         cell=cell,

@@ -194,6 +194,44 @@ def test_mean_and_deviation_of_three_shuffles(films: Dataset, tmp_path: Path) ->
         collect(tmp_path)
 
 
+def test_a_shorter_run_does_not_stand_for_a_longer_one(films: Dataset, tmp_path: Path) -> None:
+    options, quick = TrainOptions(tmp_path, threads=1), paper_recipe(quick=True)
+    cell = cells_of(SMALL)[1]
+    result = run_cell(films, cell, quick, options, Progress())
+    whole = replace(result, max_steps=None, epochs=24)
+    assert result.stands_for(quick)
+    assert not result.stands_for(paper_recipe(2, quick=True))
+    assert not result.stands_for(paper_recipe(1))
+    assert not whole.stands_for(paper_recipe(25))
+    for recipe in (quick, paper_recipe(50, quick=True), paper_recipe(9), paper_recipe()):
+        assert whole.stands_for(recipe), "a long run is not lost to a short one"
+    from clinicedge.runtime.records import dump_bytes
+
+    for shuffle, one in enumerate((result, whole, replace(whole, epochs=9))):
+        figure = replace(one.accuracy, value=0.1 * (shuffle + 1))
+        other = replace(one, cell=replace(cell, shuffle=shuffle), accuracy=figure)
+        result_file(tmp_path, other.cell).write_bytes(dump_bytes(other))
+    table = collect(tmp_path)
+    (row,) = [r for r in table.rows if r.shuffles]
+    assert in_words(row) == "20.0 (1 of 3)", "of the longest run alone"
+    assert "A mean is of the longest runs of its row alone." in render(table)
+
+
+def test_a_cell_without_both_labels_to_test_is_not_trained(films: Dataset, tmp_path: Path) -> None:
+    cell = cells_of(SMALL)[1]
+    tests = {f.path for f in cell_data(films, cell).part("test").films}
+    one = tuple(replace(f, label="NORMAL") if f.path in tests else f for f in films.films)
+    with pytest.raises(DataError, match="part 'test': none of"):
+        run_cell(
+            replace(films, films=one),
+            cell,
+            paper_recipe(quick=True),
+            TrainOptions(tmp_path),
+            Progress(),
+        )
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_empty_table_is_all_not_measured(tmp_path: Path) -> None:
     text = render(collect(tmp_path))
     assert text.count("not measured") == 16 * 6
@@ -295,6 +333,12 @@ def test_both_through_the_command_line(
     assert "(1 of 3)" in told
     assert "ImageNet-initialised (published overall" in told
     assert kept.stat().st_mtime_ns == made, "a finished run is left"
+    assert command("train", *paper, *common, "--epochs", 2) == 0
+    assert json.loads(kept.read_bytes())["epochs"] == 2, "a shorter one is made anew"
+    made = kept.stat().st_mtime_ns
+    assert command("train", *paper, *common) == 0
+    assert kept.stat().st_mtime_ns == made, "a longer one is left"
+    capsys.readouterr()
     assert command("train", *common) == 2
     assert "nothing to train" in capsys.readouterr().err
     assert command("train", SMALL, "--all", "x", *common) == 2
