@@ -251,7 +251,7 @@ def test_a_box_in_which_nothing_is_drawn_any_more_is_a_decision_spoilt(
 @pytest.fixture(scope="module")
 def converted(source: Source, files: Path, small: ConvertOptions) -> Conversion:
     options = replace(small, data=files / "masks", precisions=("fp32", "fp16", "int8"))
-    return convert_model(source, options)
+    return convert_model(source, replace(options, explain_quantization=True))
 
 
 @pytest.mark.slow
@@ -275,6 +275,18 @@ def test_a_promptable_model_in_three_formats(converted: Conversion, source: Sour
     assert any("encoder (int8)" in note and "decoder (fp16)" in note for note in converted.notes)
     # Whether an OpenVINO has layer norms for old kernels is its own affair; it is no crash.
     assert all(note.startswith("openvino/") for note in converted.notes if "kernels for" in note)
+
+
+@pytest.mark.slow
+def test_the_encoder_s_layers_are_explained(converted: Conversion) -> None:
+    assert [r.format for r in converted.quantization] == list(FORMATS)
+    for report in converted.quantization:
+        assert report.model == "tiny-sam"
+        assert sum(layer.share for layer in report.layers) == pytest.approx(1.0)
+        left = [layer for layer in report.layers if layer.in_float]
+        assert any("attention" in layer.why for layer in left)
+        assert not all(layer.in_float for layer in report.worst(5))
+    assert (converted.folder / "report" / "quantization.html").is_file()
 
 
 @pytest.mark.slow
