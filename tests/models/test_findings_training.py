@@ -201,7 +201,14 @@ def test_easier_labels_come_first_without_a_patient_of_select(data: Path, tmp_pa
     assert selected
     assert not selected & set(easier.part("train").patients())
     assert {f.label for f in easier.part("train").films} == {"NORMAL", "PNEUMONIA"}
+    first = tmp_path / folder / "first" / "checkpoint.pt"
+    content = torch.load(first, weights_only=True)
+    content["run"]["seconds"] = 6000.0
+    torch.save(content, first)
+    (tmp_path / folder / "checkpoint.pt").unlink()
+    _, state = train_network(NAME, films, recipe, options)
     card = finish(NAME, films, state, options.run_folder(NAME))
+    assert 100 < card.training_minutes < 110, "the easier films took their time too"
     trained = next(p for p in card.parts if p.part == "train")
     assert trained.n_films == len(easier.part("train").films) > len(films.part("train").films)
 
