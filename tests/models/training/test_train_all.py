@@ -289,7 +289,7 @@ def test_the_table_of_what_was_run_needs_no_data(
 
 
 def test_the_page_in_docs_is_what_the_command_writes(tmp_path: Path) -> None:
-    page = Path(__file__).parents[2] / "docs" / "measured" / "paper-table.md"
+    page = Path(__file__).parents[3] / "docs" / "measured" / "paper-table.md"
     text = page.read_text(encoding="utf-8")
     if "No run has been made yet." in text:
         assert text == render(collect(tmp_path))
