@@ -26,7 +26,7 @@ def _mended(format_: Format, done: Conversion) -> tuple[Guarding, str]:
     """How, and the layer in float; after what must hold in every format."""
     (failed,) = done.failed
     assert failed.artifact == f"{format_}/int8-static"
-    assert "sensitivity loses" in failed.reason
+    assert failed.reason.startswith("against FP32, ")
     assert "int8-guarded leaves layers in float" in failed.reason
     bundle = load(done.folder)
     assert [a.recipe for a in bundle.manifest.artifacts] == ["fp32", "int8-guarded"]
@@ -47,15 +47,20 @@ def _mended(format_: Format, done: Conversion) -> tuple[Guarding, str]:
 
 
 def test_tflite(tmp_path: Path) -> None:
-    guard, layer = _mended("tflite", _converted("tflite", tmp_path))
+    done = _converted("tflite", tmp_path)
+    guard, layer = _mended("tflite", done)
     assert layer == "1"
+    assert "sensitivity loses" in done.failed[0].reason
     assert len(guard.trials) <= 6
 
 
 @pytest.mark.slow
 def test_openvino_by_drafts_of_every_method(tmp_path: Path, every_method: None) -> None:
-    guard, _ = _mended("openvino", _converted("openvino", tmp_path))
-    drafted = {t.method: t.snr_db for t in guard.trials if t.draft and t.snr_db is not None}
-    assert set(drafted) <= set(openvino_driver.METHODS)
-    assert len(drafted) >= len(openvino_driver.METHODS) - 1
+    """Its ranks survive the noise better: not sensitivity, the AUC is lost."""
+    done = _converted("openvino", tmp_path)
+    guard, layer = _mended("openvino", done)
+    assert layer.startswith("node_linear_1")
+    assert "auc loses" in done.failed[0].reason
+    drafted = [t.method for t in guard.trials if t.draft and t.snr_db is not None]
+    assert drafted == list(openvino_driver.METHODS)
     assert any(t.draft and t.float_layers for t in guard.trials)
