@@ -81,7 +81,7 @@ class _Fp32:
 class MaskJudge:
     """Compares artifacts with one source; the source runs once, when it is first needed."""
 
-    decides = "decisions"
+    decides = "something drawn"
 
     def __init__(self, source: Source, films: ConversionFilms, scratch: Path) -> None:
         """`scratch`: a folder for the source's masks, which may be large."""

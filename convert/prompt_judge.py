@@ -48,7 +48,7 @@ class _Judged:
 class PromptJudge:
     """Compares artifacts with one source; the source runs once, when it is first needed."""
 
-    decides = "decisions"
+    decides = "something drawn"
 
     def __init__(self, source: Source, films: ConversionFilms) -> None:
         self._source, self._spec = source, source.spec

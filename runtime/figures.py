@@ -110,6 +110,8 @@ class Parity:
 class Flips:
     """Decisions that differ from the FP32 artifact's on the same films, each at its own threshold.
 
+    Of masks and boxes a film's decision is whether anything is drawn.
+
     `mended` were wrong in FP32 and are right here, `spoilt` the other way round; `p` is the exact
     two-sided probability of McNemar's test on these two (McNemar 1947, Psychometrika 12).
     Without known labels `mended`, `spoilt` and `p` are None.

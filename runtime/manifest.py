@@ -106,7 +106,8 @@ class Artifact:
         guard: of INT8, what it cost against FP32 on the guard part; None: not made.
         flips: decisions that differ from FP32's on the guard part, one entry a decided label.
         reliability: how far scores are from shares, one entry a decided label.
-        safe_on: of INT8, the processors whose arithmetic cannot saturate with this recipe.
+        safe_on: of INT8, the processors on which integer sums cannot saturate with this recipe; not
+            that answers are equal there.
     """
 
     id: str

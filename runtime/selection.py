@@ -95,7 +95,7 @@ def _saturation(bundle: Bundle, candidate: Candidate) -> str:
         return ""
     return (
         f"{candidate.artifact}: its integer sums can saturate on this processor ({family}); the "
-        f"manifest names it safe on {', '.join(safe_on)}"
+        f"manifest says that they cannot on {', '.join(safe_on)}"
     )
 
 

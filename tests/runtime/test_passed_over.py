@@ -89,7 +89,7 @@ def test_what_the_manifest_calls_unsafe_here_comes_last_and_is_told(
     (note,) = notes_of(bundle, film)
     assert note == (
         "passed over: onnx/int8-static: its integer sums can saturate on this processor "
-        "(x86-64 AVX2); the manifest names it safe on x86-64 VNNI"
+        "(x86-64 AVX2); the manifest says that they cannot on x86-64 VNNI"
     )
 
 
