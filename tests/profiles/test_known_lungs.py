@@ -142,8 +142,8 @@ def test_another_input_or_search_is_another_memory(
         return len(list((tmp_path / "memory").iterdir()))
 
     assert (remembered(bundle), remembered(bundle)) == (1, 1)
-    others = (full_range(load(tmp_path / name)) for name in ("c", "lungs"))
-    assert remembered(on_lungs(tmp_path / "other", *others)) == 2
+    classifier, lungs = (full_range(load(tmp_path / name)) for name in ("c", "lungs"))
+    assert remembered(on_lungs(tmp_path / "other", classifier, lungs)) == 2
     monkeypatch.setattr(known_lungs, "SEARCH_REVISION", 2)
     assert remembered(bundle) == 3
 
