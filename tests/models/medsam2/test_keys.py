@@ -109,7 +109,7 @@ def test_the_other_generation_is_named(tmp_path: Path, name: str, newer: bool) -
     ],
 )
 def test_another_network_that_is_called_sam(tmp_path: Path, key: str, told: str) -> None:
-    path = saved(tmp_path, {"model": {key: torch.zeros(2), "mask_decoder.x": torch.zeros(2)}})
+    path = saved(tmp_path, {"model": {key: torch.zeros(2, 2), "mask_decoder.x": torch.zeros(2)}})
     with pytest.raises(CheckpointError, match=f"{told}.*expected SAM 2.1"):
         load_checkpoint(NAME, path)
 
