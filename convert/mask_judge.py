@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from ..profiles.mask_metrics import PixelCounts, count_pixels, mask_figures
+from ..profiles.mask_metrics import PixelCounts, count_pixels, mask_accuracy, mask_figures
 from ..profiles.masks import IGNORE
 from ..profiles.paired import Decided, Place, agreement_loss, count_flips, dice_loss
 from ..runtime.figures import Flips, MaskAccuracy, Parity
@@ -164,17 +164,7 @@ class MaskJudge:
     def _accuracy(self, found: MaskMeasured, threshold: Threshold) -> MaskAccuracy:
         guard = self._guard
         f = mask_figures(PixelCounts(*found.counts.T), guard.patients)
-        return MaskAccuracy(
-            data=guard.data,
-            part=guard.part,
-            compute=threshold.compute,
-            threshold=threshold.value,
-            dice=f.dice,
-            iou=f.iou,
-            precision=f.precision,
-            recall=f.recall,
-            false_alarms=f.false_alarms,
-        )
+        return mask_accuracy(f, guard.data, guard.part, threshold.value, threshold.compute)
 
 
 def pick_mask_threshold(raw: "Masks | Iterator[Masks]", films: FilmSet) -> float:

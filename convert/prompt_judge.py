@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..profiles.mask_metrics import PixelCounts, count_pixels, mask_figures
+from ..profiles.mask_metrics import PixelCounts, count_pixels, mask_accuracy, mask_figures
 from ..profiles.paired import agreement_loss, dice_loss
 from ..runtime.errors import ParityError
 from ..runtime.figures import Flips, MaskAccuracy, Parity
@@ -142,17 +142,8 @@ class PromptJudge:
 
     def _accuracy(self, found: _Judged, threshold: Threshold) -> MaskAccuracy:
         f = mask_figures(PixelCounts(*found.counts.T), self._patients)
-        return MaskAccuracy(
-            data=self._guard.data,
-            part=self._guard.part,
-            compute=threshold.compute,
-            threshold=threshold.value,
-            dice=f.dice,
-            iou=f.iou,
-            precision=f.precision,
-            recall=f.recall,
-            false_alarms=f.false_alarms,
-        )
+        guard = self._guard
+        return mask_accuracy(f, guard.data, guard.part, threshold.value, threshold.compute)
 
 
 def _drawn(masks: NDArray[np.float32], films: FilmSet) -> Bools:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import DataError
-from ..runtime.figures import Figure
+from ..runtime.figures import Compute, Figure, MaskAccuracy, Part
 from .masks import IGNORE
 from .metrics import bootstrap_mean, bootstrap_share, figure_of
 from .resampling import draw_patients, number_patients
@@ -39,6 +39,31 @@ class MaskFigures:
     f1_range: tuple[float, float] | None = None
     pixel_accuracy_range: tuple[float, float] | None = None
     mean_iou_range: tuple[float, float] | None = None
+
+
+def mask_accuracy(
+    f: MaskFigures, data: str, part: Part, threshold: float, compute: Compute = "f32"
+) -> MaskAccuracy:
+    """As manifests and cards keep them: with where and at which threshold they were measured."""
+    return MaskAccuracy(
+        data=data,
+        part=part,
+        compute=compute,
+        threshold=threshold,
+        dice=f.dice,
+        iou=f.iou,
+        precision=f.precision,
+        recall=f.recall,
+        false_alarms=f.false_alarms,
+        pixel_accuracy=f.pixel_accuracy,
+        mean_iou=f.mean_iou,
+        f1=f.f1,
+        precision_range=f.precision_range,
+        recall_range=f.recall_range,
+        f1_range=f.f1_range,
+        pixel_accuracy_range=f.pixel_accuracy_range,
+        mean_iou_range=f.mean_iou_range,
+    )
 
 
 @dataclass(frozen=True, eq=False)

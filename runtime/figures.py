@@ -43,8 +43,7 @@ class MaskAccuracy:
     Means over films that have a mask; `precision` and `recall` over all pixels of the part;
     `false_alarms` the share of films without a mask on which something was drawn, None where
     the part has no such film. Over all pixels too, None where they were not kept: their share
-    that is right, the mean IoU of mask and background, F1, and 95 % intervals of precision and
-    recall.
+    that is right, the mean IoU of mask and background, F1, and 95 % intervals of all five.
     """
 
     data: str
@@ -61,6 +60,9 @@ class MaskAccuracy:
     f1: float | None = None
     precision_range: tuple[float, float] | None = None
     recall_range: tuple[float, float] | None = None
+    f1_range: tuple[float, float] | None = None
+    pixel_accuracy_range: tuple[float, float] | None = None
+    mean_iou_range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ...profiles.mask_metrics import evaluate_masks
+from ...profiles.mask_metrics import evaluate_masks, mask_accuracy
 from ...profiles.masks import THERE, MaskDataset
 from ...runtime.figures import MaskAccuracy, Part
 from ...runtime.spec import ModelSpec
@@ -34,33 +34,17 @@ def judge_masks(module: nn.Module, data: MaskDataset, model: ModelSpec) -> Judge
             left_out[what] = NO_MASK
             continue
         logits = predict_raw(module, arrays.pixels, model.input, _BATCH)[:, 0]
-        figures = mask_accuracy(logits >= 0, arrays.masks, films.patients(), (data.name, part))
+        figures = drawn_accuracy(logits >= 0, arrays.masks, films.patients(), (data.name, part))
         rows.append(MeasuredMasks(what, figures))
     n_films = len(data.part("select").films)
     return Judgement(THRESHOLD, RULE, n_films, masks=tuple(rows), not_measured=left_out)
 
 
-def mask_accuracy(
+def drawn_accuracy(
     drawn: NDArray[np.bool_],
     masks: NDArray[np.uint8],
     patients: Sequence[str],
     where: tuple[str, Part],
 ) -> MaskAccuracy:
     """Of drawn masks bool (N, H, W) at the fixed threshold; `where`: data folder and part."""
-    f = evaluate_masks(drawn, masks, patients)
-    return MaskAccuracy(
-        data=where[0],
-        part=where[1],
-        compute="f32",
-        threshold=THRESHOLD,
-        dice=f.dice,
-        iou=f.iou,
-        precision=float(np.float64(f.precision)),
-        recall=float(np.float64(f.recall)),
-        false_alarms=f.false_alarms,
-        pixel_accuracy=f.pixel_accuracy,
-        mean_iou=f.mean_iou,
-        f1=f.f1,
-        precision_range=f.precision_range,
-        recall_range=f.recall_range,
-    )
+    return mask_accuracy(evaluate_masks(drawn, masks, patients), *where, THRESHOLD)

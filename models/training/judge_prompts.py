@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ...profiles.masks import MaskDataset
 from ...runtime.errors import DataManifestError
 from ...runtime.spec import ModelSpec
-from .judge_masks import RULE, THRESHOLD, mask_accuracy
+from .judge_masks import RULE, THRESHOLD, drawn_accuracy
 from .judgement import NO_MASK, Judgement, MeasuredMasks, unseen_parts
 from .loop import predict_raw
 from .prompts import PromptArrays, load_prompts, packed, unpacked
@@ -32,7 +32,7 @@ def judge_prompts(module: nn.Module, data: MaskDataset, model: ModelSpec) -> Jud
         for boxes, told in ((arrays.boxes, "true boxes"), (arrays.moved, "moved boxes")):
             drawn = _drawn(module, arrays, boxes, model)
             where = (data.name, part)
-            figures = mask_accuracy(drawn, arrays.masks, arrays.patients, where)
+            figures = drawn_accuracy(drawn, arrays.masks, arrays.patients, where)
             rows.append(MeasuredMasks(f"{what}; {told}", figures))
     n_films = len(data.part("select").films)
     return Judgement(THRESHOLD, RULE, n_films, masks=tuple(rows), not_measured=left_out)

@@ -1,9 +1,6 @@
 """A card's masks beside what others published of the architecture, on data of another kind."""
 
-from collections.abc import Callable
-
 from ...runtime.figures import Figure, MaskAccuracy
-from ..family import PublishedMasks
 from ..zoo import published
 from .card import Card
 
@@ -13,15 +10,22 @@ _CAPTION = (
     "tumour IoU are means over films with a mask, the others are over all pixels, at the "
     "network's own size; how the published ones average is not known to us."
 )
-_ROWS: tuple[tuple[str, Callable[[MaskAccuracy], str], Callable[[PublishedMasks], float]], ...] = (
-    ("pixel accuracy", lambda f: _share(f.pixel_accuracy), lambda p: p.pixel_accuracy),
-    ("mean IoU of tumour and background", lambda f: _share(f.mean_iou), lambda p: p.mean_iou),
-    ("tumour IoU", lambda f: _figure(f.iou), lambda p: p.iou),
-    ("Dice", lambda f: _figure(f.dice), lambda p: p.dice),
-    ("precision", lambda f: _share(f.precision, f.precision_range), lambda p: p.precision),
-    ("recall", lambda f: _share(f.recall, f.recall_range), lambda p: p.recall),
-    ("F1", lambda f: _share(f.f1), lambda p: p.f1),
-)
+_NAMES = {
+    "pixel_accuracy": "pixel accuracy",
+    "mean_iou": "mean IoU of tumour and background",
+    "iou": "tumour IoU",
+    "dice": "Dice",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+}
+
+
+def _ours(figures: MaskAccuracy, name: str) -> str:
+    found: Figure | float | None = getattr(figures, name)
+    if isinstance(found, Figure):
+        return _share(found.value, (found.low, found.high))
+    return _share(found, getattr(figures, f"{name}_range"))
 
 
 def beside_published(card: Card) -> dict[str, list[str]]:
@@ -36,14 +40,10 @@ def beside_published(card: Card) -> dict[str, list[str]]:
         f"| | {' | '.join(heads)} | {theirs.source} |",
         f"|---|{'---|' * (len(heads) + 1)}",
     ]
-    for name, ours, of_theirs in _ROWS:
-        cells = [ours(row.figures) for row in card.masks]
-        lines.append(f"| {name} | {' | '.join(cells)} | {of_theirs(theirs):.4f} |")
+    for name, words in _NAMES.items():
+        cells = [_ours(row.figures, name) for row in card.masks]
+        lines.append(f"| {words} | {' | '.join(cells)} | {getattr(theirs, name):.4f} |")
     return {theirs.note: [*lines, ""]}
-
-
-def _figure(figure: Figure) -> str:
-    return _share(figure.value, (figure.low, figure.high))
 
 
 def _share(value: float | None, limits: Range | None = None) -> str:
