@@ -1,8 +1,5 @@
 """Rows of peers: each is built in a process of its own, and timed in others."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -15,9 +12,10 @@ from _peers_rooms import PEERS
 from _peers_table import Row
 from _peers_worker import PeerJob
 
-from clinicedge.profiles.measure import PROCESS_LIMIT_S
+from clinicedge.profiles.measure import ask_process
 from clinicedge.profiles.worker import Sample
-from clinicedge.runtime.records import from_json, to_json
+from clinicedge.runtime.errors import EngineError
+from clinicedge.runtime.records import from_json
 
 WORKER = Path(__file__).with_name("_peers_worker.py")
 
@@ -36,7 +34,7 @@ def peer(name: str, weights: Path | None, folder: Path, plan: Plan) -> Entry:
     )
     try:
         require(one)
-        ask_peer(built, one.title)
+        ask_peer(built)
         opened = one.open(folder, plan.threads)
     except PeerError as err:
         return Entry(row.noted(f"cannot run: {err}"))
@@ -54,7 +52,7 @@ def peer(name: str, weights: Path | None, folder: Path, plan: Plan) -> Entry:
         seconds=plan.rounds.seconds,
         runs=plan.rounds.runs,
     )
-    return Entry(row, lambda: from_json(Sample, ask_peer(job, one.title), one.title))
+    return Entry(row, lambda: from_json(Sample, ask_peer(job), one.title))
 
 
 def input_of(files: Sequence[Path]) -> str:
@@ -71,25 +69,13 @@ def input_of(files: Sequence[Path]) -> str:
     return ""
 
 
-def ask_peer(job: PeerJob, what: str) -> dict[str, object]:
+def ask_peer(job: PeerJob) -> dict[str, object]:
     """Its worker's answer.
 
     Raises:
         PeerError: the process failed; the message has its last words.
     """
     try:
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", str(WORKER)],
-            input=json.dumps(to_json(job)),
-            capture_output=True,
-            text=True,
-            timeout=PROCESS_LIMIT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as err:
-        raise PeerError(f"{what}: no answer within {PROCESS_LIMIT_S} s") from err
-    lines = done.stdout.strip().splitlines()
-    if done.returncode != 0 or not lines:
-        words = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise PeerError(words[-1])
-    return dict(json.loads(lines[-1]))
+        return dict(ask_process(("-W", "ignore", str(WORKER)), job))
+    except EngineError as err:
+        raise PeerError(str(err)) from err

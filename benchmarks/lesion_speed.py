@@ -14,7 +14,6 @@ targets are those of the project's issue 6; which one holds is said by the proce
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -28,11 +27,11 @@ from _speed_worker import SpeedJob, SpeedSample
 
 from clinicedge.models import zoo
 from clinicedge.profiles.machine import Machine, room, this_machine
-from clinicedge.profiles.measure import PROCESS_LIMIT_S, interleave
+from clinicedge.profiles.measure import ask_process, interleave
 from clinicedge.runtime import phantom
 from clinicedge.runtime.engines import engine_for
 from clinicedge.runtime.errors import ClinicEdgeError, EngineError
-from clinicedge.runtime.records import from_json, to_json
+from clinicedge.runtime.records import from_json
 
 WORKER = Path(__file__).with_name("_speed_worker.py")
 MODELS = "yolo-nas-s-640,medsam2-512"
@@ -100,21 +99,8 @@ def ask(job: SpeedJob) -> SpeedSample:
     Raises:
         EngineError: it failed; the message has its last words.
     """
-    try:
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", str(WORKER)],
-            input=json.dumps(to_json(job)),
-            capture_output=True,
-            text=True,
-            timeout=PROCESS_LIMIT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as err:
-        raise EngineError(f"no answer within {PROCESS_LIMIT_S} s") from err
-    lines = done.stdout.strip().splitlines()
-    if done.returncode != 0 or not lines:
-        raise EngineError((done.stderr.strip().splitlines() or ["it said nothing"])[-1])
-    return from_json(SpeedSample, json.loads(lines[-1]), job.artifact)
+    answer = ask_process(("-W", "ignore", str(WORKER)), job)
+    return from_json(SpeedSample, answer, job.artifact)
 
 
 def measure(built: Built, film: Path, options: argparse.Namespace, has: str) -> list[Row]:

@@ -125,8 +125,24 @@ def ask_worker(module: str, job: Any, what: str) -> Sample:
         EngineError: the process failed; the message has its last words.
     """
     try:
+        answer = ask_process(("-m", f"{__package__}.{module}"), job)
+    except EngineError as err:
+        raise EngineError(f"{what}: {err}") from err
+    return from_json(Sample, answer, f"sample of {what}")
+
+
+def ask_process(arguments: Sequence[str], job: Any) -> Any:
+    """Run Python afresh: the job as JSON on its stdin, the JSON of its last line back.
+
+    Args:
+        arguments: of Python, as ("-m", module) or a script's path.
+
+    Raises:
+        EngineError: it failed, with its last words, or took longer than PROCESS_LIMIT_S.
+    """
+    try:
         done = subprocess.run(
-            [sys.executable, "-m", f"{__package__}.{module}"],
+            [sys.executable, *arguments],
             input=json.dumps(to_json(job)),
             capture_output=True,
             text=True,
@@ -134,12 +150,12 @@ def ask_worker(module: str, job: Any, what: str) -> Sample:
             check=False,
         )
     except subprocess.TimeoutExpired as err:
-        raise EngineError(f"{what}: no answer within {PROCESS_LIMIT_S} s") from err
+        raise EngineError(f"no answer within {PROCESS_LIMIT_S} s") from err
     lines = done.stdout.strip().splitlines()
     if done.returncode != 0 or not lines:
         words = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise EngineError(f"{what}: {words[-1]}")
-    return from_json(Sample, json.loads(lines[-1]), f"sample of {what}")
+        raise EngineError(words[-1])
+    return json.loads(lines[-1])
 
 
 def interleave(
