@@ -25,7 +25,7 @@ READING = (
     "same films; it holds the noise of all layers before. Noise added: noise over signal at the "
     "output less the most at an input, so what the layer itself loses; below 0 it smooths noise "
     "away. A layer with much noise added and few multiply-adds is the cheapest to leave in float. "
-    "The limit that decides is the budget in sensitivity and specificity, not these figures."
+    "The limit that decides is the budget, not these figures."
 )
 HEADS = ("#", "layer", "operation", "SNR dB", "noise added %", "multiply-adds %", "weights kB", "")
 

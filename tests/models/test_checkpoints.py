@@ -1,7 +1,6 @@
 """Checkpoints as they are found in the wild go in; all else is refused with words."""
 
 import argparse
-import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from checkpoint_files import SMALL, State, refusal, saved, small
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
@@ -20,18 +20,11 @@ from clinicedge.models.checkpoints import load_checkpoint
 from clinicedge.models.fit import PREFIXES, looks_like, shapes, values
 from clinicedge.models.mobilenet import MobileNetV1
 from clinicedge.models.resnet import ResNet50
-from clinicedge.models.tensor_files import WRAPPERS, read_tensors
+from clinicedge.models.tensor_files import WRAPPERS
 from clinicedge.models.zoo import build, names
 from clinicedge.runtime.errors import CheckpointError, UnknownModelError
 
-SMALL = "mobilenet-0.25-128"
 DENSE = "densenet121-224"
-State = dict[str, Tensor]
-
-
-def small() -> State:
-    torch.manual_seed(2)
-    return dict(MobileNetV1(0.25).state_dict())
 
 
 @pytest.fixture(scope="module")
@@ -46,20 +39,8 @@ def resnet() -> State:
     return dict(build("resnet50-224").state_dict())
 
 
-def saved(tmp_path: Path, content: object, name: str = "c.pth") -> Path:
-    torch.save(content, tmp_path / name)
-    return tmp_path / name
-
-
 def same(module: nn.Module, state: Mapping[str, Tensor]) -> bool:
     return all(torch.equal(v, state[k]) for k, v in values(module).items())
-
-
-def refusal(name: str, path: Path, labels: tuple[str, ...] | None = None) -> str:
-    with pytest.raises(CheckpointError) as caught:
-        load_checkpoint(name, path, labels)
-    assert str(path) in str(caught.value)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize("wrapper", [None, *WRAPPERS])
@@ -310,109 +291,3 @@ def test_our_own_safetensors_and_a_user_s(tmp_path: Path) -> None:
     assert load_checkpoint(SMALL, tmp_path / "a.safetensors").classes == 2
     save_file({f"model.{k}": v for k, v in small().items()}, tmp_path / "b.safetensors")
     assert same(load_checkpoint(SMALL, tmp_path / "b.safetensors").module, small())
-
-
-class Evil:
-    """Runs a command where it is unpickled."""
-
-    def __init__(self, target: Path) -> None:
-        self.target = target
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.system, (f"touch {self.target}",)
-
-
-@pytest.mark.parametrize("form", ["zip", "legacy", "pickle"])
-def test_a_pickle_that_wants_to_run_code_does_not(tmp_path: Path, form: str) -> None:
-    target, path = tmp_path / "ran", tmp_path / "evil.pth"
-    content = {"state_dict": small(), "extra": Evil(target)}
-    if form == "pickle":
-        path.write_bytes(pickle.dumps(Evil(target)))
-    else:
-        torch.save(content, path, _use_new_zipfile_serialization=form == "zip")
-    text = refusal(SMALL, path)
-    assert "wants to run code" in text
-    assert "system" in text
-    assert "weights_only" not in text
-    assert not target.exists()
-    # The bait works: a reader that trusts the file runs it.
-    if form == "pickle":
-        pickle.loads(path.read_bytes())
-        assert target.exists()
-
-
-def test_a_whole_pickled_network_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    text = refusal(SMALL, saved(tmp_path, MobileNetV1(0.25)))
-    assert "MobileNetV1" in text
-    assert "torch.save(network.state_dict(), FILE)" in text
-
-
-def test_a_torchscript_program_is_refused(tmp_path: Path) -> None:
-    class Program(torch.jit.ScriptModule):
-        pass
-
-    Program().save(str(tmp_path / "p.pt"))
-    assert "TorchScript" in refusal(SMALL, tmp_path / "p.pt")
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [
-        ("a.pth", b"", "cannot read"),
-        ("a.pth", b"not a checkpoint at all", "cannot read"),
-        ("a.pth", b"\x89HDF\r\n\x1a\n" + bytes(100), "Keras HDF5"),
-        ("a.pth", b"version https://git-lfs.github.com/spec/v1\noid sha256:", "git lfs pull"),
-        ("a.pth", b"<!doctype html><html>", "web page"),
-        ("model.ckpt-1.index", b"\0" * 40 + bytes.fromhex("57fb808b247547db"), "TensorFlow"),
-        ("model.ckpt-1.data-00000-of-00001", bytes(64), "TensorFlow"),
-        ("checkpoint", b'model_checkpoint_path: "model.ckpt-1"', "TensorFlow"),
-        ("frozen.pb", b"\n\x10" + bytes(30), "TensorFlow"),
-        ("a.safetensors", b"\x10" * 64, "cannot read"),
-        ("a.onnx", b"\xff" * 64, "cannot read"),
-        ("a.onnx", b"", "no initializers"),
-    ],
-)
-def test_other_files(tmp_path: Path, name: str, content: bytes, words: str) -> None:
-    (tmp_path / name).write_bytes(content)
-    assert words in refusal(SMALL, tmp_path / name)
-
-
-def test_a_missing_file(tmp_path: Path) -> None:
-    assert "cannot read" in refusal(SMALL, tmp_path / "none.pth")
-
-
-@pytest.mark.parametrize("zipped", [True, False])
-def test_a_file_cut_anywhere_is_refused(tmp_path: Path, zipped: bool) -> None:
-    path = tmp_path / "whole.pth"
-    torch.save(small(), path, _use_new_zipfile_serialization=zipped)
-    whole, cut = path.read_bytes(), tmp_path / "cut.pth"
-    for share in (0.001, 0.01, 0.3, 0.9, 0.99, 0.9999):
-        cut.write_bytes(whole[: int(len(whole) * share)])
-        assert "cannot read" in refusal(SMALL, cut)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.binary(min_size=1, max_size=200), st.booleans())
-def test_no_bytes_bring_it_down(
-    tmp_path_factory: pytest.TempPathFactory, content: bytes, pickled: bool
-) -> None:
-    path = tmp_path_factory.getbasetemp() / "fuzz.pth"
-    path.write_bytes(b"\x80\x02" + content if pickled else content)
-    with pytest.raises(CheckpointError):
-        read_tensors(path)
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ({"epoch": 3, "optimizer": {}}, "found 'epoch', 'optimizer'"),
-        ([1, 2], "found list"),
-        (torch.zeros(3), "found Tensor"),
-        ({3: torch.zeros(3)}, "found 3"),
-        ({"state_dict": {}}, "no named tensors"),
-        ({"a": torch.full((2,), float("nan"))}, "not finite"),
-        ({"a": torch.eye(3).to_sparse()}, "sparse"),
-    ],
-)
-def test_files_without_usable_tensors(tmp_path: Path, content: object, words: str) -> None:
-    assert words in refusal(SMALL, saved(tmp_path, content))
