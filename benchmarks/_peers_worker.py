@@ -6,8 +6,6 @@ To time one only numpy, Pillow, ONNX Runtime and the film's reader are imported,
 memory is theirs; torch and the peer's library are imported to build it alone.
 """
 
-import json
-import sys
 import time
 from dataclasses import dataclass
 from importlib import metadata
@@ -16,11 +14,10 @@ from pathlib import Path
 from _peers_common import PeerError, Wish
 from _peers_rooms import PEERS
 
-from clinicedge.profiles.worker import EXIT_REFUSED, Sample, import_engine, sampled, timed_runs
+from clinicedge.profiles.worker import Sample, import_engine, sampled, serve_job, timed_runs
 from clinicedge.runtime.errors import ClinicEdgeError
 from clinicedge.runtime.images import read_film
 from clinicedge.runtime.predictions import SessionReport
-from clinicedge.runtime.records import from_json, to_json
 
 
 @dataclass(frozen=True)
@@ -45,6 +42,14 @@ class PeerJob:
     threads: int = 0
     seconds: float = 0.0
     runs: int = 0
+
+
+def done(job: PeerJob) -> Sample | dict[str, str]:
+    """Time what lies there, or build it."""
+    if job.film:
+        return timed(job)
+    build(job)
+    return {"built": job.peer}
 
 
 def build(job: PeerJob) -> None:
@@ -76,19 +81,5 @@ def timed(job: PeerJob) -> Sample:
     return sampled(report, (start, imported, loaded), runs)
 
 
-def main() -> None:
-    """Do the job; a refusal is one sentence on stderr and exit code 2."""
-    try:
-        job = from_json(PeerJob, json.load(sys.stdin), "job")
-        if job.film:
-            print(json.dumps(to_json(timed(job))))
-        else:
-            build(job)
-            print(json.dumps({"built": job.peer}))
-    except (PeerError, ClinicEdgeError) as err:
-        print(err, file=sys.stderr)
-        sys.exit(EXIT_REFUSED)
-
-
 if __name__ == "__main__":
-    main()
+    serve_job(PeerJob, done, (PeerError, ClinicEdgeError))

@@ -6,8 +6,6 @@ Opened without acceptance films: values are random and nobody may take the answe
 runtime and the one engine are imported, so that peak memory is theirs.
 """
 
-import json
-import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,16 +14,15 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from clinicedge.profiles.worker import EXIT_REFUSED, Sample, import_engine, sampled, timed_runs
+from clinicedge.profiles.worker import Sample, import_engine, sampled, serve_job, timed_runs
 from clinicedge.runtime.bundle import Bundle, load
 from clinicedge.runtime.detector import Detector
-from clinicedge.runtime.errors import ArtifactError, ClinicEdgeError
+from clinicedge.runtime.errors import ArtifactError
 from clinicedge.runtime.figures import Compute
 from clinicedge.runtime.graphs import Answers, Embedding, TwoGraphs, open_artifact
 from clinicedge.runtime.images import read_film
 from clinicedge.runtime.lesions import Lesions
 from clinicedge.runtime.promptable import PromptableSegmenter
-from clinicedge.runtime.records import from_json, to_json
 from clinicedge.runtime.session import Session, SessionOptions
 
 # Half axes of the lesion, as shares of the film's width and height.
@@ -127,15 +124,5 @@ def _draw_an_ellipse(session: TwoGraphs, bundle: Bundle) -> None:
     session.decode = outlined  # type: ignore[method-assign]
 
 
-def main() -> None:
-    """Do the job; a refusal is one sentence on stderr and exit code 2."""
-    try:
-        job = from_json(SpeedJob, json.load(sys.stdin), "job")
-        print(json.dumps(to_json(measure(job))))
-    except ClinicEdgeError as err:
-        print(err, file=sys.stderr)
-        sys.exit(EXIT_REFUSED)
-
-
 if __name__ == "__main__":
-    main()
+    serve_job(SpeedJob, measure)

@@ -6,16 +6,12 @@ A decoded film goes in and the answer comes out: resizing, every network and wha
 them. Only the runtime and the one engine are imported, so that peak memory is theirs.
 """
 
-import json
-import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..runtime.boxes import Boxes
-from ..runtime.errors import ClinicEdgeError
-from ..runtime.records import from_json, to_json
-from .worker import EXIT_REFUSED, Sample, import_engine, sampled, timed_runs
+from .worker import Sample, import_engine, sampled, serve_job, timed_runs
 
 
 @dataclass(frozen=True)
@@ -57,15 +53,5 @@ def measure(job: FilmJob) -> Sample:
     return sampled(predictor.report.session, (start, imported, loaded), runs)
 
 
-def main() -> None:
-    """Read the job, print the sample; a refusal is one sentence on stderr and exit code 2."""
-    try:
-        job = from_json(FilmJob, json.load(sys.stdin), "job")
-        print(json.dumps(to_json(measure(job))))
-    except ClinicEdgeError as err:
-        print(err, file=sys.stderr)
-        sys.exit(EXIT_REFUSED)
-
-
 if __name__ == "__main__":
-    main()
+    serve_job(FilmJob, measure)

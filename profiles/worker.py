@@ -12,8 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..runtime.errors import ClinicEdgeError
 from ..runtime.figures import Compute
@@ -29,6 +28,7 @@ MODULES = {
     "openvino": ("openvino",),
 }
 EXIT_REFUSED = 2
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -155,17 +155,22 @@ def timed_runs(
     return first, tuple(steady)
 
 
-def main() -> None:
-    """Read the job, print the sample; a refusal is one sentence on stderr and exit code 2."""
+def serve_job(
+    kind: type[T],
+    do: Callable[[T], Any],
+    refusals: tuple[type[Exception], ...] = (ClinicEdgeError,),
+) -> None:
+    """Read one job on stdin, print the record that `do` makes of it.
+
+    One of `refusals` becomes one sentence on stderr and exit code 2.
+    """
     try:
-        job = from_json(Job, json.load(sys.stdin), "job")
-        if not Path(job.bundle).exists():
-            sys.exit(f"no bundle at {job.bundle}")
-        print(json.dumps(to_json(measure(job))))
-    except ClinicEdgeError as err:
+        job = from_json(kind, json.load(sys.stdin), "job")
+        print(json.dumps(to_json(do(job))))
+    except refusals as err:
         print(err, file=sys.stderr)
         sys.exit(EXIT_REFUSED)
 
 
 if __name__ == "__main__":
-    main()
+    serve_job(Job, measure)

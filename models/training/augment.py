@@ -73,7 +73,9 @@ def shrink(pixels: Tensor, targets: Tensor, side: int) -> tuple[Tensor, Tensor]:
     small = functional.interpolate(x, (side, side), mode="bilinear", antialias=True)
     if targets.shape == pixels.shape:
         masks = targets.to(torch.float32).unsqueeze(1)
-        targets = functional.interpolate(masks, (side, side)).squeeze(1).to(torch.uint8)
+        # "nearest" would take each new pixel's corner: masks moved against their films.
+        fewer = functional.interpolate(masks, (side, side), mode="nearest-exact")
+        targets = fewer.squeeze(1).to(torch.uint8)
     return small.squeeze(1).round_().clamp_(0, 255).to(torch.uint8), targets
 
 

@@ -20,6 +20,7 @@ from .state import EpochFigures, MovingAverage, RunState, kept, load_state, save
 
 CHECKPOINT = "checkpoint.pt"
 _PRIME = 1_000_003
+_AUGMENTATION = 1 << 60
 # Films at once where nothing is learned; encoders with attention need more memory a film.
 _BATCH, _ASKED_BATCH = 64, 16
 
@@ -143,7 +144,9 @@ class Trainer:
         """Step `number` of the run, from 0."""
         seed = self.recipe.seed * _PRIME + number
         torch.manual_seed(seed)
-        pixels, targets = objective.batch(batch, torch.Generator().manual_seed(seed))
+        # Numbers of its own: with dropout's seed both would draw the same ones.
+        own = torch.Generator().manual_seed(seed + _AUGMENTATION)
+        pixels, targets = objective.batch(batch, own)
         side = self.recipe.side(self.state.epoch)
         if side:
             pixels, targets = shrink(pixels, targets, side)

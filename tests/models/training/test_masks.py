@@ -125,6 +125,16 @@ def test_shrinking_keeps_labels_and_shrinks_masks() -> None:
     assert shrink(pixels, pixels, 32)[1].shape == (3, 32, 32)
 
 
+def test_a_shrunken_mask_lies_where_its_film_does() -> None:
+    y, x = torch.meshgrid(torch.arange(256.0), torch.arange(256.0), indexing="ij")
+    disc = ((y - 100).hypot(x - 140) < 60).to(torch.uint8)[None]
+    film, mask = shrink(disc * 255, disc, 64)
+    for axis in (0, 1):
+        places = torch.arange(64.0).unsqueeze(1 - axis)
+        middle = [float((m * places).sum() / m.sum()) for m in (film[0] / 255.0, mask[0].float())]
+        assert abs(middle[0] - middle[1]) < 0.2, "of a small pixel"
+
+
 def test_doubtful_pixels_count_for_nobody() -> None:
     masks = torch.zeros(1, 8, 8, dtype=torch.uint8)
     masks[:, :4], masks[:, 4] = 255, IGNORE
