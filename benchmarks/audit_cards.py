@@ -11,7 +11,7 @@ from pathlib import Path
 
 from clinicedge.models import weights, zoo
 from clinicedge.models.training.auditing import audited
-from clinicedge.models.training.card import read_card
+from clinicedge.models.training.cards.card import read_card
 from clinicedge.models.training.finish import write_card
 from clinicedge.models.training.targets import read_data
 

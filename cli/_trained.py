@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..models.training.card import Card
+    from ..models.training.cards.card import Card
     from ..models.training.paper_table import PaperTable
     from ..models.training.train_all import Outcome
 
@@ -27,7 +27,7 @@ FIGURES = (
 
 def print_cards(title: str, cards: "list[tuple[Card, str]]") -> None:
     """Each card with what became of its run."""
-    from ..models.training.card import area, percent
+    from ..models.training.cards.card import area, percent
     from ..runtime.predictions import CAUTION
     from .printing import print_table
 

@@ -7,8 +7,8 @@ python docs/cards.py --check  writes nothing, exits with 1 where a card is out o
 import sys
 from pathlib import Path
 
-from clinicedge.models.training.card import read_card
-from clinicedge.models.training.card_page import render
+from clinicedge.models.training.cards.card import read_card
+from clinicedge.models.training.cards.card_page import render
 from clinicedge.models.zoo import spec
 from clinicedge.runtime.files import write_atomic
 

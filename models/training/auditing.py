@@ -18,7 +18,7 @@ from ...runtime.images import prepare, read_film
 from ...runtime.lungs import Lungs, crop
 from ...runtime.regions import enlarge_nearest
 from ...runtime.spec import ModelSpec
-from .card import Card
+from .cards.card import Card
 from .cropping import LungFinder
 from .targets import Data
 

@@ -17,17 +17,17 @@ from .. import weights
 from ..fold_names import whole_name
 from ..zoo import build, cost, spec
 from .auditing import audited
-from .card import Card
-from .card_page import render
+from .cards.card import Card
+from .cards.card_page import render
+from .cards.curves import draw_curves
 from .cropping import lung_cropper
-from .curves import draw_curves
 from .easier import all_seen
-from .judge_binary import judge_binary
-from .judge_boxes import judge_boxes
-from .judge_findings import judge_findings
-from .judge_masks import judge_masks
-from .judge_prompts import judge_prompts
-from .judgement import Judgement
+from .judging.binary import judge_binary
+from .judging.boxes import judge_boxes
+from .judging.findings import judge_findings
+from .judging.judgement import Judgement
+from .judging.masks import judge_masks
+from .judging.prompts import judge_prompts
 from .state import RunState
 from .targets import Data
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from ...runtime.spec import InputSpec
 from .augment import shrink, to_input
-from .objective import Asking, Objective
+from .objectives.objective import Asking, Objective
 from .recipe import Recipe
 from .state import EpochFigures, MovingAverage, RunState, kept, load_state, save_state
 

@@ -25,8 +25,8 @@ from ...runtime.files import write_atomic
 from ...runtime.records import dump_bytes, from_json
 from ..mobilenets import VARIANTS
 from ..zoo import build, spec
-from .judge_binary import score_films
-from .judgement import one_sided
+from .judging.binary import score_films
+from .judging.judgement import one_sided
 from .recipe import Recipe
 from .run import Progress, TrainOptions, train_network
 

@@ -11,14 +11,14 @@ from ...profiles.folds import apply_fold, parse_fold
 from ...profiles.masks import THERE, MaskDataset, read_mask_dataset
 from ...runtime.errors import DataError, ModelError
 from ...runtime.spec import ModelSpec
-from .binary import BinaryObjective
-from .boxes import BoxArrays, BoxObjective, load_boxes
 from .cropping import lung_cropper
 from .films import FilmArrays, load_films
-from .findings import FindingsObjective, load_findings
-from .masks import MaskArrays, MaskObjective, load_masks
-from .objective import Objective
-from .prompts import PromptObjective, load_prompts
+from .objectives.binary import BinaryObjective
+from .objectives.boxes import BoxArrays, BoxObjective, load_boxes
+from .objectives.findings import FindingsObjective, load_findings
+from .objectives.masks import MaskArrays, MaskObjective, load_masks
+from .objectives.objective import Objective
+from .objectives.prompts import PromptObjective, load_prompts
 from .recipe import Recipe
 
 Data = Dataset | MaskDataset | BoxDataset

@@ -9,7 +9,7 @@ from typing import Literal
 from ...runtime.errors import ClinicEdgeError, ModelError, UnknownModelError
 from .. import lungs, zoo
 from ..chest import LUNG_CROP
-from .card import Card, read_card
+from .cards.card import Card, read_card
 from .finish import finish
 from .recipe import Recipe, recipe_for
 from .run import Progress, TrainOptions, pick_device, train_network

@@ -6,8 +6,8 @@ import pytest
 
 from clinicedge.cli._trained import print_cards
 from clinicedge.models import weights
-from clinicedge.models.training.card import read_card
-from clinicedge.models.training.judgement import MeasuredBoxes
+from clinicedge.models.training.cards.card import read_card
+from clinicedge.models.training.judging.judgement import MeasuredBoxes
 from clinicedge.runtime.figures import BoxAccuracy, Figure
 
 

@@ -18,8 +18,8 @@ from clinicedge.convert.recipes import Export, Recipe
 from clinicedge.convert.running import runnable
 from clinicedge.convert.user_spec import read_spec
 from clinicedge.models import zoo
-from clinicedge.models.training.box_loss import box_loss
-from clinicedge.models.training.boxes import load_boxes
+from clinicedge.models.training.objectives.box_loss import box_loss
+from clinicedge.models.training.objectives.boxes import load_boxes
 from clinicedge.models.yolo_nas.family import VARIANTS
 from clinicedge.models.yolo_nas.network import YoloNas
 from clinicedge.models.yolo_nas.sizes import TINY, positions

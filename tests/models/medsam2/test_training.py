@@ -16,7 +16,7 @@ from clinicedge.models.medsam2.family import VARIANTS
 from clinicedge.models.medsam2.sizes import TINY
 from clinicedge.models.training.finish import finish
 from clinicedge.models.training.loop import Trainer, Watch
-from clinicedge.models.training.prompts import (
+from clinicedge.models.training.objectives.prompts import (
     PromptObjective,
     boxes_around,
     load_prompts,

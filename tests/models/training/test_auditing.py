@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from clinicedge.models import weights, zoo
 from clinicedge.models.training.auditing import audited
-from clinicedge.models.training.card import Card, read_card
-from clinicedge.models.training.card_page import render
+from clinicedge.models.training.cards.card import Card, read_card
+from clinicedge.models.training.cards.card_page import render
 from clinicedge.models.training.targets import read_data
 from clinicedge.profiles.datasets import Dataset
 from clinicedge.runtime import phantom

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from clinicedge.models import weights, zoo
-from clinicedge.models.training.card import Card, read_card
-from clinicedge.models.training.card_page import render
-from clinicedge.models.training.judge_masks import drawn_accuracy
-from clinicedge.models.training.judgement import MeasuredMasks
+from clinicedge.models.training.cards.card import Card, read_card
+from clinicedge.models.training.cards.card_page import render
+from clinicedge.models.training.judging.judgement import MeasuredMasks
+from clinicedge.models.training.judging.masks import drawn_accuracy
 from clinicedge.runtime.records import dump_bytes
 
 OURS = "segunet-256"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from clinicedge.models import weights, zoo
-from clinicedge.models.training.card import Card, read_card
-from clinicedge.models.training.card_page import render
+from clinicedge.models.training.cards.card import Card, read_card
+from clinicedge.models.training.cards.card_page import render
 from clinicedge.runtime.errors import SchemaError
 
 FOLDER = weights.CLONE_FOLDER

@@ -12,14 +12,14 @@ from torch.nn import functional
 
 from clinicedge.models import weights
 from clinicedge.models.training.easier import easier_data
-from clinicedge.models.training.findings import (
+from clinicedge.models.training.finish import finish
+from clinicedge.models.training.judging.findings import judge_findings
+from clinicedge.models.training.loop import Trainer
+from clinicedge.models.training.objectives.findings import (
     FindingArrays,
     FindingsObjective,
     positive_weights,
 )
-from clinicedge.models.training.finish import finish
-from clinicedge.models.training.judge_findings import judge_findings
-from clinicedge.models.training.loop import Trainer
 from clinicedge.models.training.recipe import Recipe, recipe_for
 from clinicedge.models.training.run import TrainOptions, train_network
 from clinicedge.models.training.targets import fold_of, read_data

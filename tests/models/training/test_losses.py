@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from clinicedge.models import weights
-from clinicedge.models.training.card import read_card
-from clinicedge.models.training.card_page import render
-from clinicedge.models.training.findings import FindingArrays, FindingsObjective
-from clinicedge.models.training.masks import mask_loss
+from clinicedge.models.training.cards.card import read_card
+from clinicedge.models.training.cards.card_page import render
+from clinicedge.models.training.objectives.findings import FindingArrays, FindingsObjective
+from clinicedge.models.training.objectives.masks import mask_loss
 from clinicedge.models.training.recipe import FOCAL_GAMMA, Recipe, recipe_for, with_loss
 from clinicedge.models.zoo import names, spec
 

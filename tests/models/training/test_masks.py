@@ -13,7 +13,7 @@ from clinicedge.models import weights, zoo
 from clinicedge.models.training.augment import augment_pair, shrink
 from clinicedge.models.training.finish import finish
 from clinicedge.models.training.loop import Trainer, Watch
-from clinicedge.models.training.masks import mask_loss, select_dice
+from clinicedge.models.training.objectives.masks import mask_loss, select_dice
 from clinicedge.models.training.recipe import Augmentation, Recipe, recipe_for
 from clinicedge.models.training.run import TrainOptions, train_network
 from clinicedge.models.training.state import MovingAverage

@@ -10,14 +10,14 @@ from PIL import Image
 from torch import Tensor, nn
 
 from clinicedge.models import weights, zoo
-from clinicedge.models.training.card import read_card
-from clinicedge.models.training.card_page import render
+from clinicedge.models.training.cards.card import read_card
+from clinicedge.models.training.cards.card_page import render
 from clinicedge.models.training.finish import finish
-from clinicedge.models.training.judge_boxes import judge_boxes
-from clinicedge.models.training.judge_findings import judge_findings
-from clinicedge.models.training.judge_masks import judge_masks
-from clinicedge.models.training.judge_prompts import judge_prompts
-from clinicedge.models.training.judgement import NEW_PATIENTS, unseen_parts
+from clinicedge.models.training.judging.boxes import judge_boxes
+from clinicedge.models.training.judging.findings import judge_findings
+from clinicedge.models.training.judging.judgement import NEW_PATIENTS, unseen_parts
+from clinicedge.models.training.judging.masks import judge_masks
+from clinicedge.models.training.judging.prompts import judge_prompts
 from clinicedge.models.training.recipe import recipe_for
 from clinicedge.models.training.run import TrainOptions, train_network
 from clinicedge.models.training.targets import Data, objective

@@ -15,7 +15,7 @@ import torch
 
 from clinicedge.models import weights
 from clinicedge.models.training.augment import augment, to_input
-from clinicedge.models.training.judge_binary import score_films
+from clinicedge.models.training.judging.binary import score_films
 from clinicedge.models.training.recipe import Augmentation, Recipe, recipe_for
 from clinicedge.models.training.run import Progress, TrainOptions, pick_device, train_network
 from clinicedge.models.training.state import RunState

@@ -9,12 +9,19 @@ import torch
 
 from clinicedge.models import zoo
 from clinicedge.models.training.augment import augment_boxes
-from clinicedge.models.training.box_assign import TOP_K, assign, pairwise_iou
-from clinicedge.models.training.box_loss import box_loss, ciou, decoded, side_of, spread, varifocal
-from clinicedge.models.training.boxes import BoxObjective, load_boxes, matches
-from clinicedge.models.training.card import read_card
-from clinicedge.models.training.card_page import render
+from clinicedge.models.training.cards.card import read_card
+from clinicedge.models.training.cards.card_page import render
 from clinicedge.models.training.finish import finish
+from clinicedge.models.training.objectives.box_assign import TOP_K, assign, pairwise_iou
+from clinicedge.models.training.objectives.box_loss import (
+    box_loss,
+    ciou,
+    decoded,
+    side_of,
+    spread,
+    varifocal,
+)
+from clinicedge.models.training.objectives.boxes import BoxObjective, load_boxes, matches
 from clinicedge.models.training.recipe import Augmentation, Recipe, recipe_for
 from clinicedge.models.training.run import TrainOptions, train_network
 from clinicedge.models.training.targets import read_data

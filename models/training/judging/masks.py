@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ...profiles.mask_metrics import evaluate_masks, mask_accuracy
-from ...profiles.masks import THERE, MaskDataset
-from ...runtime.figures import MaskAccuracy, Part
-from ...runtime.spec import ModelSpec
+from ....profiles.mask_metrics import evaluate_masks, mask_accuracy
+from ....profiles.masks import THERE, MaskDataset
+from ....runtime.figures import MaskAccuracy, Part
+from ....runtime.spec import ModelSpec
+from ..loop import predict_raw
+from ..objectives.masks import load_masks
 from .judgement import NO_MASK, Judgement, MeasuredMasks, unseen_parts
-from .loop import predict_raw
-from .masks import load_masks
 
 THRESHOLD = 0.5
 RULE = "fixed beforehand"

@@ -5,13 +5,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...profiles.masks import MaskDataset
-from ...runtime.errors import DataManifestError
-from ...runtime.spec import ModelSpec
-from .judge_masks import RULE, THRESHOLD, drawn_accuracy
+from ....profiles.masks import MaskDataset
+from ....runtime.errors import DataManifestError
+from ....runtime.spec import ModelSpec
+from ..loop import predict_raw
+from ..objectives.prompts import PromptArrays, load_prompts, packed, unpacked
 from .judgement import NO_MASK, Judgement, MeasuredMasks, unseen_parts
-from .loop import predict_raw
-from .prompts import PromptArrays, load_prompts, packed, unpacked
+from .masks import RULE, THRESHOLD, drawn_accuracy
 
 _BATCH = 8
 

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ...profiles.masks import IGNORE, MaskFilm, read_mask
-from ...runtime.errors import DataManifestError
-from ...runtime.images import read_film, resize
-from ...runtime.spec import InputSpec
-from .augment import augment_pair
-from .recipe import Recipe
+from ....profiles.masks import IGNORE, MaskFilm, read_mask
+from ....runtime.errors import DataManifestError
+from ....runtime.images import read_film, resize
+from ....runtime.spec import InputSpec
+from ..augment import augment_pair
+from ..recipe import Recipe
 
 
 @dataclass(frozen=True, eq=False)

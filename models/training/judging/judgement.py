@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...profiles.datasets import Dataset
-from ...profiles.divided import DividedFilms
-from ...profiles.metrics import evaluate_binary
-from ...profiles.splits import refuse_overlap
-from ...runtime.figures import Accuracy, BoxAccuracy, MaskAccuracy, Part
+from ....profiles.datasets import Dataset
+from ....profiles.divided import DividedFilms
+from ....profiles.metrics import evaluate_binary
+from ....profiles.splits import refuse_overlap
+from ....runtime.figures import Accuracy, BoxAccuracy, MaskAccuracy, Part
 
 
 @dataclass(frozen=True)

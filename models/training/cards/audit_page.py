@@ -1,7 +1,7 @@
 """The shortcut audit on a card's page: of every model of chest films, or why there is none."""
 
-from ...profiles.shortcut_audit import AuditFigures
-from ...runtime.spec import ModelSpec
+from ....profiles.shortcut_audit import AuditFigures
+from ....runtime.spec import ModelSpec
 from .card import Card, area
 
 _VIEWS = {

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ...runtime.predictions import CAUTION
-from ...runtime.spec import ModelSpec
-from ..zoo import notes
+from ....runtime.predictions import CAUTION
+from ....runtime.spec import ModelSpec
+from ...zoo import notes
 from .audit_page import audit_section
 from .card import Card, area, percent
 from .published_page import beside_published

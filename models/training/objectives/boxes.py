@@ -8,17 +8,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...profiles.box_matching import by_label, film_matches
-from ...profiles.box_metrics import FilmMatch, resampled_precision
-from ...profiles.boxes import BoxDataset, boxes_on
-from ...runtime.boxes import to_input
-from ...runtime.errors import DataManifestError, ModelError
-from ...runtime.images import read_film, resize
-from ...runtime.spec import DetectionRules, InputSpec, ModelSpec
-from ..yolo_nas.network import SIDE_VALUES
-from .augment import augment_boxes
+from ....profiles.box_matching import by_label, film_matches
+from ....profiles.box_metrics import FilmMatch, resampled_precision
+from ....profiles.boxes import BoxDataset, boxes_on
+from ....runtime.boxes import to_input
+from ....runtime.errors import DataManifestError, ModelError
+from ....runtime.images import read_film, resize
+from ....runtime.spec import DetectionRules, InputSpec, ModelSpec
+from ...yolo_nas.network import SIDE_VALUES
+from ..augment import augment_boxes
+from ..recipe import Recipe
 from .box_loss import NONE, box_loss, decoded, side_of
-from .recipe import Recipe
 
 _LOSS_BATCH = 16
 

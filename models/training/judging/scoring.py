@@ -5,11 +5,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ...profiles.datasets import Dataset
-from ...runtime.film import Film
-from ...runtime.images import prepare, read_film
-from ...runtime.spec import InputSpec
-from .cropping import Crop
+from ....profiles.datasets import Dataset
+from ....runtime.film import Film
+from ....runtime.images import prepare, read_film
+from ....runtime.spec import InputSpec
+from ..cropping import Crop
 
 
 def film_logits(

@@ -5,11 +5,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ...profiles.datasets import Dataset
-from ...profiles.metrics import pick_threshold_f1
-from ...runtime.figures import Part
-from ...runtime.spec import ModelSpec
-from .cropping import Crop
+from ....profiles.datasets import Dataset
+from ....profiles.metrics import pick_threshold_f1
+from ....runtime.figures import Part
+from ....runtime.spec import ModelSpec
+from ..cropping import Crop
 from .judgement import Judgement, Measured, measure_label, one_sided, unseen_parts
 from .scoring import film_logits
 

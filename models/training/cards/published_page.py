@@ -1,7 +1,7 @@
 """A card's masks beside what others published of the architecture, on data of another kind."""
 
-from ...runtime.figures import Figure, MaskAccuracy
-from ..zoo import published
+from ....runtime.figures import Figure, MaskAccuracy
+from ...zoo import published
 from .card import Card
 
 Range = tuple[float, float]

@@ -5,10 +5,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ...profiles.datasets import Dataset
-from ...profiles.metrics import pick_threshold
-from ...runtime.spec import InputSpec, ModelSpec
-from .cropping import Crop
+from ....profiles.datasets import Dataset
+from ....profiles.metrics import pick_threshold
+from ....runtime.spec import InputSpec, ModelSpec
+from ..cropping import Crop
 from .judgement import Judgement, measure_label, one_sided, unseen_parts
 from .scoring import film_logits
 

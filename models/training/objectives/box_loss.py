@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..yolo_nas.decoding import boxes_of, places
-from ..yolo_nas.network import SIDE_VALUES
-from ..yolo_nas.sizes import BINS, SIDES
+from ...yolo_nas.decoding import boxes_of, places
+from ...yolo_nas.network import SIDE_VALUES
+from ...yolo_nas.sizes import BINS, SIDES
 from .box_assign import Assigned, assign
 
 CLASS_WEIGHT, BOX_WEIGHT, BINS_WEIGHT = 1.0, 2.5, 0.5

@@ -7,8 +7,8 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ...runtime.files import write_atomic
-from .state import EpochFigures
+from ....runtime.files import write_atomic
+from ..state import EpochFigures
 
 
 def draw_curves(history: Sequence[EpochFigures], best_epoch: int, title: str, path: Path) -> None:

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ...profiles.datasets import Dataset
-from ...profiles.metrics import area_under_curve
-from ...runtime.spec import InputSpec
-from .augment import augment
-from .cropping import Crop
-from .films import read_films
-from .recipe import Recipe
+from ....profiles.datasets import Dataset
+from ....profiles.metrics import area_under_curve
+from ....runtime.spec import InputSpec
+from ..augment import augment
+from ..cropping import Crop
+from ..films import read_films
+from ..recipe import Recipe
 
 # A label rarer than 1 in 21 weighs no more: single films would steer the run.
 MOST_WEIGHT = 20.0

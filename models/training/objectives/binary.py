@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ...profiles.metrics import area_under_curve
-from .augment import augment
-from .films import FilmArrays
-from .recipe import Recipe
+from ....profiles.metrics import area_under_curve
+from ..augment import augment
+from ..films import FilmArrays
+from ..recipe import Recipe
 
 
 class BinaryObjective:

@@ -2,14 +2,14 @@
 
 from torch import nn
 
-from ...profiles.box_matching import box_accuracy
-from ...profiles.box_metrics import F1_RULE, FilmMatch, pick_box_threshold
-from ...profiles.boxes import BoxDataset
-from ...profiles.paired import Place
-from ...runtime.spec import DetectionRules, ModelSpec
-from .boxes import load_boxes, matches
+from ....profiles.box_matching import box_accuracy
+from ....profiles.box_metrics import F1_RULE, FilmMatch, pick_box_threshold
+from ....profiles.boxes import BoxDataset
+from ....profiles.paired import Place
+from ....runtime.spec import DetectionRules, ModelSpec
+from ..loop import predict_raw
+from ..objectives.boxes import load_boxes, matches
 from .judgement import Judgement, MeasuredBoxes, unseen_parts
-from .loop import predict_raw
 
 NOT_SET = "not set: nothing was found on select"
 _UNSET = 0.5

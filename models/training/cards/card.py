@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ...profiles.shortcut_audit import AuditFigures
-from ...runtime.errors import SchemaError
-from ...runtime.figures import Figure
-from ...runtime.manifest import DataPart
-from ...runtime.records import from_json
-from .judgement import Measured, MeasuredBoxes, MeasuredMasks
+from ....profiles.shortcut_audit import AuditFigures
+from ....runtime.errors import SchemaError
+from ....runtime.figures import Figure
+from ....runtime.manifest import DataPart
+from ....runtime.records import from_json
+from ..judging.judgement import Measured, MeasuredBoxes, MeasuredMasks
 
 
 @dataclass(frozen=True)

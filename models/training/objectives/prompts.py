@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...profiles.box_prompts import JITTER, MOST_JITTER, jittered, true_objects
-from ...profiles.masks import MaskFilm, read_mask
-from ...runtime.errors import DataManifestError
-from ...runtime.images import read_film, resize
-from ...runtime.spec import InputSpec
-from .augment import augment_pair
+from ....profiles.box_prompts import JITTER, MOST_JITTER, jittered, true_objects
+from ....profiles.masks import MaskFilm, read_mask
+from ....runtime.errors import DataManifestError
+from ....runtime.images import read_film, resize
+from ....runtime.spec import InputSpec
+from ..augment import augment_pair
+from ..recipe import Recipe
 from .masks import mask_loss, select_dice
-from .recipe import Recipe
 
 _SEED = 20230405
 
