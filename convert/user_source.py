@@ -1,6 +1,7 @@
 """A model that a user brings: their own network, a checkpoint of a zoo network, ONNX or Keras."""
 
 import hashlib
+import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from ..runtime.spec import ExplanationSpec, ModelSpec, OutputSpec
 from .pipelines import is_pipeline
 from .source import Source, linear_head
 from .user_spec import read_spec, with_weights
-from .zoo_source import NOT_RECORDED
+from .zoo_source import NOT_RECORDED, card_beside
 
 if TYPE_CHECKING:
     from torch import nn
@@ -123,7 +124,28 @@ def _zoo_network(asked: UserModel, path: Path, spec: ModelSpec) -> tuple[Source,
     from ..models.checkpoints import load_checkpoint
 
     loaded = load_checkpoint(name, path, spec.outputs[0].labels)
-    return _source(spec, loaded.module, path, None), loaded.notes
+    source = _source(spec, loaded.module, path, None)
+    if not _is_card(path.with_suffix(".json")):
+        return source, loaded.notes
+    card = card_beside(path, source.weights_sha256, spec)
+    note = f"its card says whose films trained it: {card.training_data}"
+    told = replace(
+        source,
+        weights_date=card.date,
+        training_data=card.training_data,
+        # With a spec of the user's own its labels may be others, in another order.
+        thresholds=card.thresholds if spec.outputs == zoo.spec(name).outputs else {},
+        hygiene=card.hygiene,
+    )
+    return told, (*loaded.notes, note)
+
+
+def _is_card(path: Path) -> bool:
+    """Whether a file that a user keeps beside weights is one that training wrote."""
+    try:
+        return "weights_sha256" in json.loads(path.read_bytes())
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def _onnx(path: Path, spec: ModelSpec) -> tuple[Source, tuple[str, ...]]:

@@ -1,7 +1,7 @@
 """A model of the zoo with its reference weights and their card."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ NOT_RECORDED = "not recorded"
 
 
 @dataclass(frozen=True)
-class _Card:
-    date: str
-    training_data: str
-    thresholds: dict[str, float]
-    hygiene: DataHygiene | None
+class WeightsCard:
+    """What is known of weights: thresholds by label, and whose films trained them."""
+
+    date: str = NOT_RECORDED
+    training_data: str = NOT_RECORDED
+    thresholds: dict[str, float] = field(default_factory=dict)
+    hygiene: DataHygiene | None = None
 
 
 def load_source(name: str, folders: tuple[Path, ...] = ()) -> Source:
@@ -35,7 +37,7 @@ def load_source(name: str, folders: tuple[Path, ...] = ()) -> Source:
     spec = zoo.spec(name)
     path = weights.find(spec, folders)
     sha256 = sha256_file(path)
-    card = _read_card(path.with_suffix(".json"), sha256, spec)
+    card = card_beside(path, sha256, spec)
     module = zoo.build(name)
     weights.load_into(module, path)
     return Source(
@@ -50,10 +52,15 @@ def load_source(name: str, folders: tuple[Path, ...] = ()) -> Source:
     )
 
 
-def _read_card(path: Path, weights_sha256: str, spec: ModelSpec) -> _Card:
-    """What the card says; weights without a card are the user's own affair."""
+def card_beside(weights_file: Path, weights_sha256: str, spec: ModelSpec) -> WeightsCard:
+    """What the card beside weights says; weights without a card are the user's own affair.
+
+    Raises:
+        CheckpointError: the card cannot be read, or is of other weights.
+    """
+    path = weights_file.with_suffix(".json")
     if not path.is_file():
-        return _Card(NOT_RECORDED, NOT_RECORDED, {}, None)
+        return WeightsCard()
     try:
         raw: dict[str, Any] = json.loads(path.read_bytes())
         named, thresholds = raw["weights_sha256"], _thresholds(raw, spec)
@@ -63,7 +70,7 @@ def _read_card(path: Path, weights_sha256: str, spec: ModelSpec) -> _Card:
             f"{p.part} {p.n_films} films of {p.n_patients} patients" for p in hygiene.parts
         )
         told = f"{hygiene.data}: {counts}; split {hygiene.split}"
-        card = _Card(str(raw["date"]), told, thresholds, hygiene)
+        card = WeightsCard(str(raw["date"]), told, thresholds, hygiene)
     except (OSError, ValueError, KeyError, TypeError, SchemaError) as err:
         raise CheckpointError(
             f"cannot read the card {path}: {err!r}. Restore it, or move it away to convert "
