@@ -261,7 +261,7 @@ def _paper(
     data: Path | None, options: "TrainOptions", patterns: tuple[str, ...], how: _How
 ) -> None:
     from ..models.chest import LABELS
-    from ..models.training.paper_cells import paper_recipe, pick_cells, read_result, run_cell
+    from ..models.training.paper_cells import cells_to_run, paper_recipe, pick_cells, run_cell
     from ..models.training.paper_table import render, write_table
     from ..profiles.datasets import read_dataset
     from ._progress import Bars
@@ -272,13 +272,12 @@ def _paper(
     if wanted:
         films = read_dataset(_needed(data), LABELS)
         with Bars() as bars:
-            for number, cell in enumerate(wanted, start=1):
-                bars.title = f"{number}/{len(wanted)} {cell.name}, "
-                known = read_result(options.out, cell)
-                if known is None or not known.stands_for(recipe):
-                    result = run_cell(films, cell, recipe, options, bars)
-                    bars.say(f"{cell.name}: accuracy {100 * result.accuracy.value:.1f} %")
-                    write_table(options.out)
+            cells = cells_to_run(films, wanted, recipe, options.out)
+            for number, cell in enumerate(cells, start=1):
+                bars.title = f"{number}/{len(cells)} {cell.name}, "
+                result = run_cell(films, cell, recipe, options, bars)
+                bars.say(f"{cell.name}: accuracy {100 * result.accuracy.value:.1f} %")
+                write_table(options.out)
     table = write_table(options.out)
     if how.as_json:
         print_json(paper_document(table, options.out))

@@ -8,19 +8,20 @@ from pathlib import Path
 from ...profiles.boxes import BoxFilm
 from ...profiles.datasets import DataFilm
 from ...profiles.masks import MaskFilm
+from ...runtime.figures import Part
 from .targets import Data
 
 
-def fingerprint(data: Data) -> str:
+def fingerprint(data: Data, *parts: Part) -> str:
     """SHA-256, hex, of the folder's name, the split in words (with its fold) and, in the order of
-    the manifest, path, patient, part and truth of the train and select films.
+    the manifest, path, patient, part and truth of those parts' films, usually train and select.
 
     Pixels are not read; the folder may be moved.
     """
     root = data.root.resolve()
     rows = [
         [_inside(film.path, root), film.patient_key, film.part, *_truth(film, root)]
-        for film in data.part("train", "select").films
+        for film in data.part(*(parts or ("train", "select"))).films
     ]
     text = json.dumps([data.name, data.split, rows])
     return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -25,6 +25,7 @@ from ...runtime.files import write_atomic
 from ...runtime.records import dump_bytes, from_json
 from ..mobilenets import VARIANTS
 from ..zoo import build, spec
+from .fingerprint import fingerprint
 from .judging.binary import score_films
 from .judging.judgement import one_sided
 from .recipe import Recipe
@@ -61,7 +62,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class CellResult:
-    """What a run came to on its test films. `shared_patients`: of train and test together."""
+    """What a run came to on its test films.
+
+    `shared_patients`: of train and test together. `films`: their fingerprint, "" in files from
+    before it was kept.
+    """
 
     cell: Cell
     data: str
@@ -74,6 +79,7 @@ class CellResult:
     kept_epoch: int
     max_steps: int | None
     minutes: float
+    films: str = ""
 
     @property
     def length(self) -> tuple[float, int]:
@@ -175,6 +181,33 @@ def read_result(out: Path, cell: Cell) -> CellResult | None:
     return from_json(CellResult, content, str(path))
 
 
+def cells_to_run(
+    data: Dataset, cells: Sequence[Cell], recipe: Recipe, out: Path
+) -> tuple[Cell, ...]:
+    """Those without a finished run of at least this recipe's length.
+
+    Raises:
+        DataError: a finished run was made of other films.
+        SchemaError: a run's file is damaged.
+    """
+    open_cells = []
+    for cell in cells:
+        known = read_result(out, cell)
+        if known is not None and known.films not in ("", _films(cell_data(data, cell))):
+            raise DataError(
+                f"{result_file(out, cell)} was made of {known.data} with other films, labels or "
+                f"patients than {data.root} has now; expected the same in one table. Choose "
+                "another folder for --paper-table, or remove that file."
+            )
+        if known is None or not known.stands_for(recipe):
+            open_cells.append(cell)
+    return tuple(open_cells)
+
+
+def _films(data: Dataset) -> str:
+    return fingerprint(data, "train", "select", "test")
+
+
 def run_cell(
     data: Dataset, cell: Cell, recipe: Recipe, options: TrainOptions, progress: Progress
 ) -> CellResult:
@@ -213,6 +246,7 @@ def run_cell(
         kept_epoch=state.best_epoch + 1,
         max_steps=recipe.max_steps,
         minutes=state.seconds / 60,
+        films=_films(shuffled),
     )
     write_atomic(path, dump_bytes(result))
     shutil.rmtree(trainer.folder, ignore_errors=True)

@@ -12,6 +12,7 @@ from clinicedge.models.training.paper_cells import (
     Cell,
     all_cells,
     cell_data,
+    cells_to_run,
     paper_recipe,
     pick_cells,
     read_result,
@@ -174,6 +175,22 @@ def test_a_stopped_cell_goes_on_and_a_finished_one_is_left(films: Dataset, tmp_p
     result = run_cell(films, cell, recipe, options, progress)
     assert progress.epochs == 2, "the first epoch was not trained again"
     assert (result.epochs, read_result(tmp_path, cell)) == (2, result)
+
+
+def test_runs_of_other_films_are_not_mixed_into_a_table(films: Dataset, tmp_path: Path) -> None:
+    options, recipe = TrainOptions(tmp_path, threads=1), paper_recipe(quick=True)
+    cells = cells_of(SMALL)
+    assert cells_to_run(films, cells, recipe, tmp_path) == cells
+    result = run_cell(films, cells[1], recipe, options, Progress())
+    assert cells_to_run(films, cells, recipe, tmp_path) == cells[:1]
+    first = next(f for f in films.films if f.official == "train")
+    fewer = replace(films, films=tuple(f for f in films.films if f != first))
+    with pytest.raises(DataError, match=r"shuffle-0\.json was made of .* with other films"):
+        cells_to_run(fewer, cells, recipe, tmp_path)
+    from clinicedge.runtime.records import dump_bytes
+
+    result_file(tmp_path, cells[1]).write_bytes(dump_bytes(replace(result, films="")))
+    assert cells_to_run(fewer, cells, recipe, tmp_path) == cells[:1], "from before it was kept"
 
 
 def test_mean_and_deviation_of_three_shuffles(films: Dataset, tmp_path: Path) -> None:
