@@ -25,7 +25,8 @@ from .guard.calibration import refuse_films
 from .guard.making import Int8, make_int8
 from .options import Conversion, ConvertOptions, Failed, Progress
 from .parity import Comparison, fp32_tolerance, refuse_disparity, usual_agreement
-from .quantization_report import QuantizationReport, explained, write_reports
+from .quantization_records import QuantizationReport
+from .quantization_report import explained, write_reports
 from .recipes import Recipe, chosen, tool_versions
 from .running import Runnable
 from .source import Source

@@ -12,8 +12,8 @@ import numpy as np
 
 from ..runtime.manifest import FloatLayer
 from ..runtime.spec import ModelSpec
-from .films import FilmSet
 from .float_tail import trailing
+from .guard.openvino_graph import steady_names
 from .recipes import Export
 from .source import pooled_features, scores_output
 
@@ -26,20 +26,9 @@ def export(onnx_fp32: Export, fp16: bool) -> Export:
         return saved(read(onnx_fp32, Path(name)), onnx_fp32, fp16, ())
 
 
-def to_int8(onnx_fp32: Export, spec: ModelSpec, films: FilmSet) -> Export:
-    """NNCF's static quantization by the smallest and largest values."""
-    from .guard import openvino_driver
-    from .guard.driver import Quantization
-
-    settings = Quantization("int8-static", openvino_driver.METHODS[0])
-    return openvino_driver.quantize(onnx_fp32, spec, films, settings)
-
-
 def read(onnx_fp32: Export, folder: Path) -> Any:
     """The ONNX file as an OpenVINO model; every operation's name is the same in every process."""
     import openvino as ov
-
-    from .guard.openvino_graph import steady_names
 
     model = ov.convert_model(written(onnx_fp32, folder))
     steady_names(model)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..runtime.manifest import Manifest
-from .quantization_report import QuantizationReport
+from .quantization_records import QuantizationReport
 from .recipes import FORMATS, PRECISIONS
 
 # (what is being done, steps done, steps in all)

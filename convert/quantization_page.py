@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 
 from ..runtime.predictions import CAUTION
-from .quantization_report import LayerLoss, QuantizationReport
+from .quantization_records import LayerLoss, QuantizationReport
 
 WORST = 5
 STYLE = """

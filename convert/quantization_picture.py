@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from .quantization_report import LayerLoss, QuantizationReport
+from .quantization_records import LayerLoss, QuantizationReport
 
 # Okabe and Ito's colours, told apart by colour-blind readers too.
 INT8_COLOUR, FLOAT_COLOUR, WORK_COLOUR = "#D55E00", "#0072B2", "#999999"

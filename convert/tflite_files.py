@@ -14,7 +14,6 @@ import numpy as np
 from ..runtime.errors import ConversionError
 from ..runtime.manifest import FloatLayer, TensorBinding, TensorSpec
 from ..runtime.spec import ModelSpec
-from .films import FilmSet
 from .float_tail import trailing
 from .recipes import Export
 from .source import Border, export_form, pooled_features, tensor_specs
@@ -77,15 +76,6 @@ def fp16_of(fp32: Export, border: Border) -> Export:
         )
         result = work.quantize(enable_progress_report=False)
     return _bound(bytes(result.quantized_model), fp32.files[0][1], border, ())
-
-
-def to_int8(fp32: Export, spec: ModelSpec, films: FilmSet) -> Export:
-    """Static int8 weights a channel and int8 activations; what `float_tail` names in float."""
-    from .guard import tflite_driver
-    from .guard.driver import Quantization
-
-    settings = Quantization("int8-static", tflite_driver.METHODS[0])
-    return tflite_driver.quantize(fp32, spec, films, settings)
 
 
 def float_rules(fp32: bytes, spec: ModelSpec) -> tuple[FloatRule, ...]:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from .densenets import BETWEEN, BLOCKS, FEATURES, FIRST_CHANNELS, GROWTH
+from .densenet_sizes import BETWEEN, BLOCKS, FEATURES, FIRST_CHANNELS, GROWTH
 
 
 class DenseLayer(nn.Module):

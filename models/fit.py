@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..runtime.errors import CheckpointError
 from . import zoo
+from .tensor_files import Own
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -48,14 +49,6 @@ def values(module: "nn.Module") -> "dict[str, Tensor]":
 def shapes(tensors: "Mapping[str, Tensor]") -> dict[str, tuple[int, ...]]:
     """The shape of each."""
     return {name: tuple(value.shape) for name, value in tensors.items()}
-
-
-@dataclass(frozen=True, eq=False)
-class Own:
-    """A file's tensors under the network's own names; `notes`: what was left aside."""
-
-    tensors: "dict[str, Tensor]"
-    notes: tuple[str, ...] = ()
 
 
 def own_tensors(module: "nn.Module", tensors: "Mapping[str, Tensor]", path: Path) -> Own:

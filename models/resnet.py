@@ -7,7 +7,7 @@ in torchvision and in the checkpoints that people have.
 import torch
 from torch import Tensor, nn
 
-from .resnets import EXPANSION, FEATURES, FIRST_CHANNELS, STAGES
+from .resnet_sizes import EXPANSION, FEATURES, FIRST_CHANNELS, STAGES
 
 
 class Bottleneck(nn.Module):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .layers import BN_EPS
-from .separable_cnns import DENSE, FILTERS, SIDE, STEM, flattened
+from .separable_cnn_sizes import DENSE, FILTERS, SIDE, STEM, flattened
 
 
 class SeparableConv(nn.Module):

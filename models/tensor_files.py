@@ -66,6 +66,14 @@ _HARMLESS = re.compile(r"^(torch\._utils\._rebuild\w+|torch\.\w+|collections\.Or
 
 
 @dataclass(frozen=True, eq=False)
+class Own:
+    """A file's tensors under the network's own names; `notes`: what was left aside."""
+
+    tensors: "dict[str, Tensor]"
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class TensorFile:
     """`tensors` under the file's own names, floats as float32; `notes`: what was left aside."""
 

@@ -13,6 +13,7 @@ from ...runtime.manifest import FloatLayer
 from ...runtime.spec import ModelSpec
 from ..films import FilmSet
 from ..float_tail import why
+from ..openvino_files import float_operations, read, saved, written
 from ..recipes import Export
 from .driver import PROCESSORS, Layer, Processor, Quantization, Snr
 from .openvino_graph import operations, probe
@@ -34,8 +35,6 @@ FULL_CORRECTION_BYTES = 16_000_000
 
 def layers(fp32: Export, spec: ModelSpec) -> tuple[Layer, ...]:
     """Every operation whose inputs NNCF quantizes, as they run."""
-    from ..openvino_files import float_operations, read
-
     with tempfile.TemporaryDirectory() as name:
         model = read(fp32, Path(name))
         tail = set(float_operations(model, spec))
@@ -73,12 +72,10 @@ def _quantized(
 ) -> Export:
     import nncf  # type: ignore[import-untyped]
 
-    from .. import openvino_files
-
     _check(settings)
     with tempfile.TemporaryDirectory() as name:
-        model = openvino_files.read(fp32, Path(name))
-        head = openvino_files.float_operations(model, spec)
+        model = read(fp32, Path(name))
+        head = float_operations(model, spec)
         _refuse_unknown(model, settings)
         quantized = nncf.quantize(
             model,
@@ -96,14 +93,12 @@ def _quantized(
             ),
         )
         kept = tuple(FloatLayer(n, why(spec)) for n in head)
-        return openvino_files.saved(quantized, fp32, False, kept)
+        return saved(quantized, fp32, False, kept)
 
 
 def noise(fp32: Export, int8: Export, spec: ModelSpec, films: FilmSet) -> Mapping[str, float]:
     """SNR in dB after each layer's bias and activation, by operations of equal names."""
     import openvino as ov
-
-    from ..openvino_files import read, written
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

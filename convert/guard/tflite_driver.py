@@ -4,7 +4,7 @@ import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...runtime.errors import ConversionError
 from ...runtime.manifest import FloatLayer
@@ -12,12 +12,10 @@ from ...runtime.spec import ModelSpec
 from ..films import FilmSet
 from ..float_tail import why
 from ..recipes import Export
+from ..tflite_files import ARGUMENT, SIGNATURE, FloatRule, bound, float_rules, written
 from . import tflite_ranges
 from .driver import PROCESSORS, Layer, Processor, Quantization, Snr
 from .tflite_graph import Operation, float_moves, float_results, layer_inputs, operations
-
-if TYPE_CHECKING:
-    from ..tflite_files import FloatRule
 
 RECIPES = ("int8-static", "int8-dynamic")
 METHODS = tflite_ranges.METHODS
@@ -27,8 +25,6 @@ _BORDER = ("INPUT", "OUTPUT")
 
 def layers(fp32: Export, spec: ModelSpec) -> tuple[Layer, ...]:
     """Every operation that has a scale of its own, as they run."""
-    from ..tflite_files import float_rules
-
     data = fp32.files[0][1]
     found = operations(data)
     rules = float_rules(data, spec)
@@ -54,14 +50,12 @@ def quantize(fp32: Export, spec: ModelSpec, films: FilmSet, settings: Quantizati
     """
     from ai_edge_quantizer import quantizer, recipe  # type: ignore[import-untyped]
 
-    from .. import tflite_files
-
     static = _is_static(settings)
     data = fp32.files[0][1]
-    kept = tflite_files.float_rules(data, spec)
+    kept = float_rules(data, spec)
     with tempfile.TemporaryDirectory() as name:
         start = recipe.static_wi8_ai8() if static else recipe.dynamic_wi8_afp32()
-        work = quantizer.Quantizer(tflite_files.written(fp32, Path(name)), start)
+        work = quantizer.Quantizer(written(fp32, Path(name)), start)
         for rule in kept:
             _leave(work, rule.pattern, rule.kind)
         for operation in _left_float(operations(data), kept, settings):
@@ -69,11 +63,11 @@ def quantize(fp32: Export, spec: ModelSpec, films: FilmSet, settings: Quantizati
         if static:
             for border in _BORDER:
                 _leave(work, ".*", border)
-        signature = (tflite_files.SIGNATURE, tflite_files.ARGUMENT)
+        signature = (SIGNATURE, ARGUMENT)
         ranges = tflite_ranges.ranges(work, films, settings.method, signature) if static else None
         result = work.quantize(ranges, enable_progress_report=False)
     tail = tuple(FloatLayer(rule.kind, why(spec)) for rule in kept)
-    return tflite_files.bound(bytes(result.quantized_model), data, spec, tail)
+    return bound(bytes(result.quantized_model), data, spec, tail)
 
 
 def drafts(_fp32: Export) -> bool:
@@ -136,14 +130,14 @@ def _is_layer(operation: Operation) -> bool:
     return not operation.moves and not operation.kind.startswith("builtin")
 
 
-def _is_tail(operation: Operation, rules: "tuple[FloatRule, ...]") -> bool:
+def _is_tail(operation: Operation, rules: tuple[FloatRule, ...]) -> bool:
     return any(
         rule.kind == operation.kind and re.search(rule.pattern, operation.scope) for rule in rules
     )
 
 
 def _left_float(
-    all_: tuple[Operation, ...], tail: "tuple[FloatRule, ...]", settings: Quantization
+    all_: tuple[Operation, ...], tail: tuple[FloatRule, ...], settings: Quantization
 ) -> tuple[Operation, ...]:
     """The layers that the settings name, and what only moves between layers in float."""
     known = {operation.name: operation for operation in all_}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..fit import Own
+from ..tensor_files import Own
 from .keys import to_original, to_transformers, two_dimensional
 from .library import modules, sam2
 from .sizes import Sam2Size

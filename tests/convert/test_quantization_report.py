@@ -11,13 +11,8 @@ from clinicedge.convert.guard import onnx_driver
 from clinicedge.convert.guard.driver import Layer, Quantization
 from clinicedge.convert.isolated import call
 from clinicedge.convert.quantization_page import page
-from clinicedge.convert.quantization_report import (
-    SCHEMA,
-    QuantizationReport,
-    explain,
-    layer_losses,
-    write_reports,
-)
+from clinicedge.convert.quantization_records import SCHEMA, QuantizationReport
+from clinicedge.convert.quantization_report import explain, layer_losses, write_reports
 from clinicedge.convert.recipes import Export
 from clinicedge.runtime.figures import Parity
 from clinicedge.runtime.manifest import Artifact

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from clinicedge.models import densenets, resnets
+from clinicedge.models import densenet_sizes, resnet_sizes
 from clinicedge.models.densenet import DenseNet121
 from clinicedge.models.resnet import ResNet50
 from clinicedge.models.zoo import build, cost, spec
@@ -92,11 +92,11 @@ def test_the_network_is_the_published_one(network: nn.Module, by_hand: object) -
 
 
 def test_published_sizes_with_1000_classes() -> None:
-    assert resnets.cost(1000).params_trainable == 25_557_032
-    assert densenets.cost(1000).params_trainable == 7_978_856
+    assert resnet_sizes.cost(1000).params_trainable == 25_557_032
+    assert densenet_sizes.cost(1000).params_trainable == 7_978_856
     # The tables' 4.09 and 2.83 thousand million.
-    assert resnets.cost(1000).mult_adds == 4_089_184_256
-    assert densenets.cost(1000).mult_adds == 2_834_161_664
+    assert resnet_sizes.cost(1000).mult_adds == 4_089_184_256
+    assert densenet_sizes.cost(1000).mult_adds == 2_834_161_664
 
 
 def counted_mult_adds(network: nn.Module, side: int) -> int:

@@ -4,7 +4,8 @@ import torch
 
 from clinicedge.models import zoo
 from clinicedge.models.separable_cnn import SeparableCNN
-from clinicedge.models.separable_cnns import NAME, NOTES, cost
+from clinicedge.models.separable_cnn_sizes import cost
+from clinicedge.models.separable_cnns import NAME, NOTES
 
 
 def test_parameters_and_mult_adds_are_counted_right() -> None:
