@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 NAME = "lungs-128"
 SIDE = 128
+# Share of the film: what is smaller is no part of a lung.
+SMALLEST = 0.01
 CHANNELS = (12, 24, 48, 96)
 ATTRIBUTION = (
     "films: Kermany, Zhang, Goldbaum 2018, Mendeley Data, doi 10.17632/rscbjbr9sj.2, CC BY 4.0; "
@@ -58,7 +60,7 @@ def spec(name: str) -> ModelSpec:
         outputs=(OutputSpec("mask", "mask", (1, SIDE, SIDE), "sigmoid", ("LUNG",), "LUNG"),),
         explanation=None,
         weights=WeightsSource(f"{name}.safetensors", "Apache-2.0", ATTRIBUTION),
-        mask=MaskRules(min_area_share=0.01, max_regions=2, smooth=0.0),
+        mask=MaskRules(min_area_share=SMALLEST, max_regions=2, smooth=0.0),
     )
 
 

@@ -89,13 +89,14 @@ MINI = Sam2Size(
 @dataclass(frozen=True)
 class Variant:
     """One model: its size, what it outlines, and whose weights it has (`attribution` "": the
-    user's)."""
+    user's). `smallest`: share of the film below which a region is a speck."""
 
     size: Sam2Size
     label: str = "OBJECT"
     use: IntendedUse = _ANYTHING
     scaling: Scaling = _IMAGENET
     attribution: str = ""
+    smallest: float = 0.0
 
 
 VARIANTS = {
@@ -114,8 +115,12 @@ VARIANTS = {
     "medsam2-256": Variant(
         Sam2Size(256), "TUMOUR", _TUMOURS, attribution=attention_unets.ATTRIBUTION
     ),
-    "medsam2-256-lungs": Variant(Sam2Size(256), "LUNG", _LUNGS, attribution=lungs.ATTRIBUTION),
-    "medsam2-mini-192-lungs": Variant(MINI, "LUNG", _LUNGS, attribution=lungs.ATTRIBUTION),
+    "medsam2-256-lungs": Variant(
+        Sam2Size(256), "LUNG", _LUNGS, attribution=lungs.ATTRIBUTION, smallest=lungs.SMALLEST
+    ),
+    "medsam2-mini-192-lungs": Variant(
+        MINI, "LUNG", _LUNGS, attribution=lungs.ATTRIBUTION, smallest=lungs.SMALLEST
+    ),
 }
 USERS = frozenset(name for name, variant in VARIANTS.items() if not variant.attribution)
 
@@ -142,7 +147,7 @@ def spec(name: str) -> ModelSpec:
         weights=WeightsSource(
             f"{name}.safetensors", "Apache-2.0" if own else theirs, variant.attribution or theirs
         ),
-        mask=MaskRules(min_area_share=0.0, max_regions=0, smooth=0.0),
+        mask=MaskRules(min_area_share=variant.smallest, max_regions=0, smooth=0.0),
     )
 
 
