@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 
@@ -11,7 +11,7 @@ from ..runtime.bundle import Bundle, check_file
 from ..runtime.choices import Choice, read_choice, state_folder
 from ..runtime.engines import engines
 from ..runtime.errors import BundleError, ClinicEdgeError
-from ..runtime.manifest import Artifact
+from ..runtime.manifest import Artifact, Manifest
 from ..runtime.trust import NOT_LOOKED_AT, SignedBy
 from .devices import detect
 from .machine import Machine, Room, room, this_machine
@@ -60,7 +60,8 @@ class BundleHealth:
         passed: nothing failed and something was checked.
         usable: no file was changed, and of each model something passed; what failed is passed
             over on this machine.
-        not_made: parts of the bundle that later work adds and this one does not have.
+        not_made: parts that a bundle may have and this one does not; of a pipeline, what one of
+            its models lacks.
         signed: by whom, as this device sees it.
     """
 
@@ -127,19 +128,22 @@ def verify(bundle: Bundle, cache: bool = False) -> BundleHealth:
     if not cache:
         try_together([one for _, model in models for one in _asked(model)], cache=False)
     rows = tuple(replace(row, member=member) for member, model in models for row in _model(model))
-    return _health(bundle, rows, tuple(member for member, _ in models))
+    return _health(bundle, rows, models)
 
 
 def _health(
-    bundle: Bundle, rows: tuple[ArtifactHealth, ...], members: tuple[str, ...]
+    bundle: Bundle, rows: tuple[ArtifactHealth, ...], found: Sequence[tuple[str, Bundle]]
 ) -> BundleHealth:
+    """`found`: every model inside; none where a member is missing or exchanged."""
+    members = [member for member, _ in found]
+    models = [model.manifest for _, model in found] or [bundle.manifest]
     passed = {r.member for r in rows if r.acceptance == "passed"}
     return BundleHealth(
         model=bundle.manifest.name,
         bundle_id=bundle.id,
         passed=bool(passed) and not any(r.failed for r in rows),
         artifacts=rows,
-        not_made=_not_made(bundle),
+        not_made=_not_made(bundle, models),
         signed=bundle.signed,
         usable=passed.issuperset(members) and bool(members) and all(r.files == "ok" for r in rows),
     )
@@ -167,13 +171,12 @@ def _model(bundle: Bundle) -> Iterator[ArtifactHealth]:
             yield ArtifactHealth("sbom", "-", "-", "changed", "not checked", str(err))
 
 
-def _not_made(bundle: Bundle) -> tuple[str, ...]:
-    manifest = bundle.manifest
+def _not_made(bundle: Bundle, models: Sequence[Manifest]) -> tuple[str, ...]:
     made = {
         "signature": bundle.signed.state not in ("unsigned", "not looked at"),
-        "guard": manifest.guard is not None,
-        "temperature": bool(manifest.temperatures),
-        "sbom": manifest.sbom is not None or bool(manifest.members),
+        "guard": all(model.guard is not None for model in models),
+        "temperature": all(model.temperatures for model in models),
+        "sbom": all(model.sbom is not None for model in models),
     }
     return tuple(part for part, there in made.items() if not there)
 

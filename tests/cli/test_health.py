@@ -25,7 +25,7 @@ def test_an_intact_bundle_passes(ce: Command, bundle: Bundle) -> None:
     ran = ce("verify", bundle.folder)
     assert ran.code == 0
     assert ran.out.strip().endswith("passed")
-    assert "not made: signature, guard, temperature" in ran.out
+    assert "not made: signature, temperature\n" in ran.out, "its members were guarded"
     document = json.loads(ce("verify", bundle.folder, "--json").out)
     assert document["passed"]
     assert {(a["member"], a["artifact"]) for a in document["artifacts"]} == {
@@ -108,7 +108,9 @@ def test_all_members_of_a_pipeline_are_checked(ce: Command, tmp_path: Path) -> N
     ran = ce("verify", bundle.folder)
     assert ran.code == 0
     assert ran.out.strip().endswith("passed")
-    rows = json.loads(ce("verify", bundle.folder, "--json").out)["artifacts"]
+    told = json.loads(ce("verify", bundle.folder, "--json").out)
+    rows = told["artifacts"]
+    assert told["not_made"] == ["signature", "guard", "temperature", "sbom"], "of its members"
     assert [(r["member"], r["acceptance"]) for r in rows] == [
         ("lungs", "passed"),
         ("classifier", "passed"),
