@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from .layers import Conv, Cost, Placed, total
+from .resnet_sizes import SIDE
 
-SIDE = 224
 FIRST_CHANNELS = 64
 # Channels that each layer adds, and those between its two convolutions.
 GROWTH = 32

@@ -10,9 +10,10 @@ from ..runtime.spec import (
     WeightsSource,
 )
 from .chest import ATTRIBUTION
-from .densenet_sizes import FEATURES, SIDE, cost
+from .densenet_sizes import FEATURES, cost
 from .family import Family
 from .layers import Cost
+from .resnet_sizes import SIDE
 from .resnets import imagenet_input
 
 if TYPE_CHECKING:
