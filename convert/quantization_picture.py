@@ -14,14 +14,23 @@ INT8_COLOUR, FLOAT_COLOUR, WORK_COLOUR = "#D55E00", "#0072B2", "#999999"
 # Inches a layer; a name needs as much, beyond so many layers only their numbers are written.
 WIDTH_OF_LAYER, LEAST_WIDTH, MOST_WIDTH = 0.22, 8.0, 40.0
 MOST_NAMES = 150
+# A layer computed exactly reaches 120 dB and would flatten the rest; 60 dB is .1 % of the signal.
+MOST_DB = 60.0
 
 
 def picture(report: QuantizationReport) -> bytes:
-    """PNG: above the SNR along the network, below what each layer adds and what it computes."""
+    """PNG of `drawn`."""
+    canvas: Any = FigureCanvasAgg(drawn(report))
+    out = io.BytesIO()
+    canvas.print_png(out)
+    return out.getvalue()
+
+
+def drawn(report: QuantizationReport) -> Figure:
+    """Above the SNR along the network, below what each layer adds and what it computes."""
     count = len(report.layers)
     width = min(max(WIDTH_OF_LAYER * count + 1.5, LEAST_WIDTH), MOST_WIDTH)
     figure = Figure(figsize=(width, 7), dpi=100, layout="constrained")
-    canvas: Any = FigureCanvasAgg(figure)
     above, middle, below = figure.subplots(3, 1, sharex=True, height_ratios=(3, 2, 1))
     figure.suptitle(
         f"{report.model} {report.artifact}, {report.n_films} films of {report.data}, part "
@@ -29,6 +38,9 @@ def picture(report: QuantizationReport) -> bytes:
         fontsize=11,
     )
     _bars(above, report.layers, [x.snr_db for x in report.layers], "SNR, dB")
+    if any(x.snr_db is not None and x.snr_db > MOST_DB for x in report.layers):
+        above.set_ylim(top=MOST_DB)
+        above.set_ylabel(f"SNR, dB (cut at {MOST_DB:g})")
     added = [None if x.noise_added is None else 100 * x.noise_added for x in report.layers]
     _bars(middle, report.layers, added, "noise added,\n% of signal")
     below.bar(range(1, count + 1), [100 * x.share for x in report.layers], color=WORK_COLOUR)
@@ -46,9 +58,7 @@ def picture(report: QuantizationReport) -> bytes:
         fontsize=8,
         frameon=False,
     )
-    out = io.BytesIO()
-    canvas.print_png(out)
-    return out.getvalue()
+    return figure
 
 
 def _bars(axes: Any, layers: tuple[LayerLoss, ...], values: list[float | None], words: str) -> None:

@@ -1,5 +1,6 @@
 """What `--explain-quantization` writes."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from clinicedge.convert.guard import onnx_driver
 from clinicedge.convert.guard.driver import Layer, Quantization
 from clinicedge.convert.isolated import call
 from clinicedge.convert.quantization_page import page
+from clinicedge.convert.quantization_picture import drawn
 from clinicedge.convert.quantization_records import SCHEMA, QuantizationReport
 from clinicedge.convert.quantization_report import explain, layer_losses, write_reports
 from clinicedge.convert.recipes import Export
@@ -59,6 +61,16 @@ def test_the_files_lie_beside_the_manifest(report: QuantizationReport, tmp_path:
     assert record["layers"][1]["snr_db"] == 10.0
     picture = (tmp_path / "report/quantization-onnx-int8-guarded.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
+
+
+def test_an_exact_layer_does_not_flatten_the_others(report: QuantizationReport) -> None:
+    usual = drawn(report).axes[0]
+    assert usual.get_ylim()[1] > 40.0
+    assert usual.get_ylabel() == "SNR, dB"
+    exact = dataclasses.replace(report.layers[0], snr_db=120.0)
+    cut = drawn(dataclasses.replace(report, layers=(exact, *report.layers[1:]))).axes[0]
+    assert cut.get_ylim()[1] == 60.0
+    assert cut.get_ylabel() == "SNR, dB (cut at 60)"
 
 
 def test_the_page_needs_nothing_else(report: QuantizationReport) -> None:
