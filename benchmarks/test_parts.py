@@ -24,19 +24,20 @@ PARTS = {
 INT8 = {"onnx": "ONNX", "tflite": "TFLite", "openvino": "OpenVINO"}
 
 
-def figure(cell: Cell, name: str, part: str) -> Figure | None:
-    """Of the one answer of a cell, on a part of any data."""
+def figure(cell: Cell, name: str, label: str, part: str) -> Figure | None:
+    """Of the one answer of a cell (`label` ""), or of one finding, on a part of any data."""
     for measured in cell.figures:
-        if measured.name == name and not measured.label and measured.where.endswith(f", {part}"):
+        same = (measured.name, measured.label) == (name, label)
+        if same and measured.where.endswith(f", {part}"):
             return measured.figure
     return None
 
 
-def told(cell: Cell | None, part: str) -> str:
+def told(cell: Cell | None, label: str, part: str) -> str:
     """Accuracy in percent with its interval, and the AUC; why not, in a word."""
     if cell is None or cell.state != "made":
         return "none" if cell is None else cell.state
-    share, area = figure(cell, "accuracy", part), figure(cell, "AUC", part)
+    share, area = figure(cell, "accuracy", label, part), figure(cell, "AUC", label, part)
     if share is None or area is None:
         return "not measured"
     low, value, high = (100 * v for v in (share.low, share.value, share.high))
@@ -44,18 +45,23 @@ def told(cell: Cell | None, part: str) -> str:
 
 
 def lines(row: Row) -> Iterator[str]:
-    """One for each part that was read; none where no cell has figures of it."""
+    """One for each answer and part that was read; none where no cell has figures of it.
+
+    A cascade's findings are of the films that its first stage called positive, by FP32 here.
+    """
     cells = {f"{c.format}/{c.precision}": c for c in row.cells}
     shown = [cells.get("onnx/fp32"), *(cells.get(f"{name}/int8") for name in INT8)]
-    name = row.name
-    for part, words in PARTS.items():
-        known = (figure(c, "accuracy", part) for c in shown if c is not None)
-        n = next((f.n for f in known if f is not None), None)
-        if n is None:
-            continue
-        values = " | ".join(told(cell, part) for cell in shown)
-        yield f"| {name} | {words}, {n} | {values} |"
-        name = ""
+    labels = dict.fromkeys(f.label for c in shown if c is not None for f in c.figures)
+    for label in labels:
+        name = f"{row.name}, {label}" if label else row.name
+        for part, words in PARTS.items():
+            known = (figure(c, "accuracy", label, part) for c in shown if c is not None)
+            n = next((f.n for f in known if f is not None), None)
+            if n is None:
+                continue
+            values = " | ".join(told(cell, label, part) for cell in shown)
+            yield f"| {name} | {words}, {n} | {values} |"
+            name = ""
 
 
 def main() -> None:

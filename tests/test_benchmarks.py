@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from clinicedge.convert.matrix_records import Cell, Measured, Row
 from clinicedge.profiles.evaluation import Ran
 from clinicedge.profiles.explanation_quality.records import ArtifactQuality, MethodQuality
 from clinicedge.runtime.figures import Figure
@@ -75,3 +76,23 @@ def test_only_int8_stands_for_int8() -> None:
 
     both = [entry("onnx/int8-guarded", 0.5), entry("onnx/fp16", 0.9), entry("tflite/fp16", 1.0)]
     assert {name: f.value for name, f in _likeness(both, "eigen-cam")} == {"ONNX": 0.5}
+
+
+def test_the_findings_of_a_pipeline_have_lines_of_their_own() -> None:
+    from test_parts import lines
+
+    def cell(precision: Any, value: float) -> Cell:
+        told = Figure(value, 0.5, 1.0, 8, 4)
+        figures = (
+            Measured(name, label, "films, test", told)
+            for name in ("accuracy", "AUC")
+            for label in ("", "VIRUS")
+        )
+        return Cell("onnx", precision, "made", figures=tuple(figures))
+
+    row = Row("two", "classification", "pipeline", (), (cell("fp32", 0.75), cell("int8", 0.625)))
+    float32, int8 = "75.0 (50.0-100.0), 0.750", "62.5 (50.0-100.0), 0.625"
+    assert list(lines(row)) == [
+        f"| {name} | internal test, 8 | {float32} | {int8} | none | none |"
+        for name in ("two", "two, VIRUS")
+    ]
