@@ -99,9 +99,10 @@ def of_search(artifact: Artifact) -> tuple[str, ...]:
     others = [t.method for t in guard.trials if t.snr_db is not None]
     methods = dict.fromkeys(m for m in others if m != published.method)
     instead = f", not by {', '.join(methods)}" if methods else ""
+    refused = "".join(f" {t.method} failed: {t.error}" for t in guard.trials if t.error)
     return (
         f"{artifact.id}: {len(guard.trials)} of at most {guard.limit} trials{rough}, calibration "
-        f"by {published.method}{instead}.",
+        f"by {published.method}{instead}.{refused}",
     )
 
 

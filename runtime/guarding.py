@@ -59,6 +59,8 @@ class Trial:
         numbers: False: some of its scores on select or guard were NaN or infinite. Nothing can be
             measured then; `worst` is 1e6, and the budget counts as broken.
         draft: quantized quickly, with less exact biases, to find layers; never published.
+        error: why the tool could not quantize the network by this method, else ""; then `bytes`
+            is 0.
     """
 
     method: str
@@ -68,6 +70,7 @@ class Trial:
     snr_db: float | None = None
     numbers: bool = True
     draft: bool = False
+    error: str = ""
 
 
 @dataclass(frozen=True)

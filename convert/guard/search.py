@@ -1,6 +1,7 @@
 """From plain INT8 to one that keeps its budget, with as few layers in float as are needed.
 
-The calibration method whose scores on select are least noisy goes first, as it is. Where that
+The calibration method whose scores on select are least noisy goes first, as it is; one that the
+tool cannot do on this network is passed over. Where that
 breaks the budget on guard, layers go back to float, 1, 2, 4, 8 ..., those first whose own noise
 is large for what they compute; then halving back, and last one by one, drops what was not needed.
 Where a format has quick drafts, methods and layers are sought with them; what they find is made
@@ -12,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from ...runtime.errors import BudgetError
+from ...runtime.errors import BudgetError, ConversionError
 from ...runtime.guarding import PairedLoss, Trial
 from ..recipes import Export
 from .budget import Losses, broken, judged_trial, keeps, share_used
@@ -99,7 +100,7 @@ def search(bench: Bench, recipe: str, limit: int, say: Say) -> Found:
 
     Raises:
         BudgetError: none keeps the budget.
-        ConversionError: a quantizer failed.
+        ConversionError: the quantizer failed by every method, or on layers in float.
     """
     return _Search(bench, recipe, limit, say).run()
 
@@ -111,7 +112,7 @@ class _Search:
         self._judged: dict[tuple[str, ...], _Judged] = {}
         self._layers: tuple[Layer, ...] = ()
         self._noise: Mapping[str, float] = {}
-        self._draft = False
+        self._draft, self._refused = False, ""
 
     def run(self) -> Found:
         plain = self._plain()
@@ -150,27 +151,38 @@ class _Search:
 
     def _plain(self) -> _Judged:
         """Nothing reverted, by the least noisy method."""
-        made, noise = [], []
         # A draft of the only method would choose nothing.
         methods = self._bench.methods[: max(1, self._limit)]
         draft = self._bench.drafts and len(methods) > 1
-        for method in methods[: max(1, self._limit - 1)] if draft else methods:
-            settings = Quantization(self._recipe, method)
-            self._say(self._try_words(settings))
-            export = self._bench.quantize(settings, draft)
-            made.append((settings, export))
-            noise.append(self._bench.scores_db(export))
-            size, db = export.bytes, round(noise[-1], 2)
-            self._trials.append(Trial(method, 0, None, size, db, draft=draft))
-        best = clearly_best(noise)
-        settings, export = made[best]
+        asked = methods[: max(1, self._limit - 1)] if draft else methods
+        made = [c for c in (self._candidate(method, draft) for method in asked) if c is not None]
+        if not made:
+            raise ConversionError(self._refused)
+        settings, export, _ = made[clearly_best([db for *_, db in made])]
         if draft:
             return self._plain_in_full(settings)
         losses = self._losses(export)
-        trial = replace(judged_trial(settings, export, losses), snr_db=self._trials[best].snr_db)
-        del self._trials[best]
+        mine = next(t for t in self._trials if t.method == settings.method)
+        trial = replace(judged_trial(settings, export, losses), snr_db=mine.snr_db)
+        self._trials.remove(mine)
         self._trials.append(trial)
         return _Judged(trial, settings, export, losses)
+
+    def _candidate(self, method: str, draft: bool) -> tuple[Quantization, Export, float] | None:
+        """With its noise; None where the tool fails on this network with this method."""
+        settings = Quantization(self._recipe, method)
+        self._say(self._try_words(settings))
+        try:
+            export = self._bench.quantize(settings, draft)
+        except ConversionError as err:
+            self._refused = str(err)
+            words = self._refused.splitlines()[-1].strip()
+            self._trials.append(Trial(method, 0, None, 0, draft=draft, error=words))
+            self._say(f"passed over: {words}")
+            return None
+        db = self._bench.scores_db(export)
+        self._trials.append(Trial(method, 0, None, export.bytes, round(db, 2), draft=draft))
+        return settings, export, db
 
     def _plain_in_full(self, settings: Quantization) -> _Judged:
         """With the noise of what may be published, not of its draft."""

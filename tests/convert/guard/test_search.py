@@ -12,7 +12,7 @@ from clinicedge.convert.guard.driver import Layer, Quantization
 from clinicedge.convert.guard.ranking import MOST_FLOAT, float_share, ranked, within_cap
 from clinicedge.convert.guard.search import Found, clearly_best, search
 from clinicedge.convert.recipes import Export
-from clinicedge.runtime.errors import BudgetError
+from clinicedge.runtime.errors import BudgetError, ConversionError
 from clinicedge.runtime.guarding import PairedLoss
 
 COUNT = 12
@@ -27,7 +27,7 @@ NAMES = tuple(layer.name for layer in LAYERS if not layer.tail)
 class Net:
     """Every culprit that is not in float costs three films of 100; two are allowed. While a layer
     of `broken` is not in float, the scores are no numbers. `hidden` culprits cost nothing in a
-    draft, and `feared` ones only there."""
+    draft, and `feared` ones only there. The tool fails by the `impossible` methods."""
 
     culprits: frozenset[str]
     methods: tuple[str, ...] = ("one", "other")
@@ -37,6 +37,7 @@ class Net:
     drafts: bool = False
     hidden: frozenset[str] = frozenset()
     feared: frozenset[str] = frozenset()
+    impossible: tuple[str, ...] = ()
     asked: list[Quantization] = field(default_factory=list)
 
     def layers(self) -> tuple[Layer, ...]:
@@ -44,6 +45,8 @@ class Net:
 
     def quantize(self, settings: Quantization, draft: bool = False) -> Export:
         self.asked.append(settings)
+        if settings.method in self.impossible:
+            raise ConversionError("quantize ended with code 1.\n  ValueError: too many bins")
         name = "draft" if draft else "net"
         return Export(((name, "/".join((settings.method, *settings.float_layers)).encode()),), ())
 
@@ -85,6 +88,22 @@ def test_plain_int8_that_keeps_the_budget_stays_as_it_is() -> None:
 def test_a_method_must_be_clearly_less_noisy_than_the_usual_one(db: float, method: str) -> None:
     found = _found(Net(frozenset(), scores={"other": db}))
     assert found.settings.method == found.trials[-1].method == method
+
+
+@pytest.mark.parametrize("drafts", [False, True])
+def test_a_method_that_the_tool_cannot_do_is_passed_over_and_said(drafts: bool) -> None:
+    said: list[str] = []
+    found = _found(Net(frozenset({"l2"}), impossible=("one",), drafts=drafts), said=said)
+    assert found.settings == Quantization("int8-static", "other", ("l2",))
+    failed = found.trials[0]
+    assert (failed.method, failed.bytes, failed.error) == ("one", 0, "ValueError: too many bins")
+    assert [t.error for t in found.trials[1:]] == [""] * (len(found.trials) - 1)
+    assert "passed over: ValueError: too many bins" in said
+
+
+def test_where_every_method_fails_the_tool_has_the_word() -> None:
+    with pytest.raises(ConversionError, match="too many bins"):
+        _found(Net(frozenset(), impossible=("one", "other")))
 
 
 def test_the_layers_that_cost_most_go_back_and_no_others() -> None:
