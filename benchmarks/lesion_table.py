@@ -38,7 +38,7 @@ from _peers_plan import Entry, Plan, progress, time_all
 from _peers_rooms import PEERS, USUAL
 from _peers_table import Row, markdown
 
-from clinicedge.cli.evaluate import data_folder
+from clinicedge.cli._data import data_folder
 from clinicedge.profiles.evaluation import Wanted
 from clinicedge.profiles.machine import room, this_machine
 from clinicedge.profiles.masks import read_mask_dataset

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ._data import data_folder
 from ._secrets import PASSPHRASE_FILE
 from ._trust import PIN, REQUIRE_SIGNED, asked_trust
 
@@ -184,7 +185,10 @@ def diff(
     other: Annotated[Path, typer.Argument(help="Folder of another, e.g. of a later one.")],
     data: Annotated[
         Path | None,
-        typer.Option(help="Data folder: ask both about the films of its guard part too."),
+        typer.Option(
+            help="Data folder: ask both about the films of its guard part too; a bare name is "
+            "also looked for in CLINICEDGE_DATA."
+        ),
     ] = None,
     precision: Annotated[
         str, typer.Option(help="With --data: auto, fp32, fp16, int8, or an artifact's id.")
@@ -214,7 +218,7 @@ def diff(
     decisions = None
     if data is not None:
         with progress_bar() as progress:
-            decisions = changed_decisions(before, after, data, precision, progress)
+            decisions = changed_decisions(before, after, data_folder(data), precision, progress)
     if as_json:
         print_json({**_plain(found), "decisions": decisions})
     else:

@@ -1,10 +1,11 @@
 """`clinicedge evaluate`: how well every artifact decides on a data folder."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ._data import data_folder
 
 if TYPE_CHECKING:
     from ..profiles.audit_bundle import AuditReport
@@ -191,14 +192,6 @@ def wanted_parts(asked: list[str] | None) -> "tuple[Wanted, ...]":
     if unknown:
         raise typer.BadParameter(f"no part {', '.join(unknown)}; there are {', '.join(known)}")
     return tuple(known[name] for name in asked or ())
-
-
-def data_folder(data: Path) -> Path:
-    """The folder, or the one of that name in CLINICEDGE_DATA."""
-    root = os.environ.get("CLINICEDGE_DATA")
-    if not data.exists() and root and (Path(root) / data).is_dir():
-        return Path(root) / data
-    return data
 
 
 def _keep(bundle: "Bundle", report: "EvaluationReport") -> None:

@@ -84,7 +84,8 @@ def run(
     from ..profiles.explanation_quality.records import Bounds
     from ..profiles.explanation_quality.reporting import Asked, explain_report
     from ..runtime import load
-    from .evaluate import data_folder, wanted_parts
+    from ._data import data_folder
+    from .evaluate import wanted_parts
     from .printing import print_json, progress_bar
 
     asked = Asked(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ._data import data_folder
+
 if TYPE_CHECKING:
     from ..models.training.recipe import Recipe
     from ..models.training.run import TrainOptions
@@ -38,7 +40,8 @@ def run(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Folder with manifest.csv and the films; needed but for --cells none.",
+            help="Folder with manifest.csv and the films; a bare name is also looked for in "
+            "CLINICEDGE_DATA. Needed but for --cells none.",
         ),
     ] = None,
     name: Annotated[
@@ -157,7 +160,7 @@ def _refuse_strangers(asked: Mapping[str, object], given: Mapping[str, object]) 
 def _needed(data: Path | None) -> Path:
     if data is None:
         raise typer.BadParameter("--data is missing; give the folder with manifest.csv")
-    return data
+    return data_folder(data)
 
 
 def _one(name: str, data: Path, options: "TrainOptions", how: _How) -> None:

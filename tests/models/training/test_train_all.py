@@ -293,6 +293,18 @@ def test_without_data_nothing_is_trained(
     assert "--data is missing" in capsys.readouterr().err
 
 
+def test_a_bare_name_of_a_data_folder_is_looked_for_in_the_data_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CLINICEDGE_DATA", str(tmp_path))
+    (tmp_path / "films").mkdir()
+    assert command("train", SMALL, "--data", "films", "--out", tmp_path / "runs") == 2
+    assert str(tmp_path / "films" / "manifest.csv") in capsys.readouterr().err
+    assert command("train", SMALL, "--data", "others", "--out", tmp_path / "runs") == 2
+    assert "others/manifest.csv" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
 def test_the_table_of_what_was_run_needs_no_data(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
