@@ -1,9 +1,9 @@
 """From plain INT8 to one that keeps its budget, with as few layers in float as are needed.
 
-The calibration method whose scores on select are least noisy goes first, as it is; one that the
-tool cannot do on this network is passed over. Where that
-breaks the budget on guard, layers go back to float, 1, 2, 4, 8 ..., those first whose own noise
-is large for what they compute; then halving back, and last one by one, drops what was not needed.
+The calibration method whose scores on select are least noisy goes first, as it is; a method that
+the tool cannot do on this network is passed over. Where the first breaks the budget on guard,
+layers go back to float, 1, 2, 4, 8 ..., those first whose own noise is large for what they
+compute; then halving back, and last one by one, drops what was not needed.
 Where a format has quick drafts, methods and layers are sought with them; what they find is made
 and judged in full, and where it breaks the budget then, the search goes on. Deterministic, and
 never more than `limit` quantizations, drafts included.
@@ -112,7 +112,8 @@ class _Search:
         self._judged: dict[tuple[str, ...], _Judged] = {}
         self._layers: tuple[Layer, ...] = ()
         self._noise: Mapping[str, float] = {}
-        self._draft, self._refused = False, ""
+        self._draft = False
+        self._refused: list[ConversionError] = []
 
     def run(self) -> Found:
         plain = self._plain()
@@ -157,7 +158,7 @@ class _Search:
         asked = methods[: max(1, self._limit - 1)] if draft else methods
         made = [c for c in (self._candidate(method, draft) for method in asked) if c is not None]
         if not made:
-            raise ConversionError(self._refused)
+            raise self._refused[-1]
         settings, export, _ = made[clearly_best([db for *_, db in made])]
         if draft:
             return self._plain_in_full(settings)
@@ -175,8 +176,8 @@ class _Search:
         try:
             export = self._bench.quantize(settings, draft)
         except ConversionError as err:
-            self._refused = str(err)
-            words = self._refused.splitlines()[-1].strip()
+            self._refused.append(err)
+            words = str(err).splitlines()[-1].strip()
             self._trials.append(Trial(method, 0, None, 0, draft=draft, error=words))
             self._say(f"passed over: {words}")
             return None
