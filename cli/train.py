@@ -125,6 +125,7 @@ def run(
     asked = {"NAME": name, "--all": every, "--paper-table": paper_table}
     given = {"--out": out, "--fold": fold, "--loss": loss, "--forms": forms, "--cells": cells}
     _refuse_strangers(asked, given)
+    _refuse_without_torch()
     from ..models.training.run import TrainOptions
 
     options = TrainOptions(paper_table or out or RUNS, resume, threads, device)
@@ -155,6 +156,23 @@ def _refuse_strangers(asked: Mapping[str, object], given: Mapping[str, object]) 
                 f"found {option} with {found[0]}; expected it with "
                 f"{' or '.join(_BELONGS[option])}. Leave it out"
             )
+
+
+def _refuse_without_torch() -> None:
+    """A device's installation has none.
+
+    Raises:
+        ModelError: it is not installed.
+    """
+    from importlib.util import find_spec
+
+    from ..runtime.errors import ModelError
+
+    if find_spec("torch") is None:
+        raise ModelError(
+            "networks are trained with torch, which is not installed. "
+            "Run: pip install 'clinicedge[train]'."
+        )
 
 
 def _needed(data: Path | None) -> Path:

@@ -1,6 +1,7 @@
 """Many models in one command, and the published comparison; nothing is trained twice."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -303,6 +304,17 @@ def test_a_bare_name_of_a_data_folder_is_looked_for_in_the_data_root(
     assert command("train", SMALL, "--data", "others", "--out", tmp_path / "runs") == 2
     assert "others/manifest.csv" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [(SMALL, "--data", "d"), ("--paper-table", "p", "--cells", "none")]
+)
+def test_without_torch_the_extra_is_named(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert command("train", *words) == 2
+    assert "pip install 'clinicedge[train]'" in capsys.readouterr().err
 
 
 def test_the_table_of_what_was_run_needs_no_data(
